@@ -1,0 +1,227 @@
+"""Command: everything that may move a card's file, in the imperative.
+
+A command names one card, says who wants it, and carries either a request (a card message) or a change
+(what a person does). Nothing else ever reaches a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, TypeAlias, final
+
+from zhiwei.core.card_state import CardStatus, Permission, Profile, StopSource
+from zhiwei.core.controls import Control
+from zhiwei.core.request import Request
+
+
+class Via(IntEnum):
+    """The door by which a command came. Numbers are stored, never reused."""
+
+    ISO8583 = 0
+    HTTP = 1
+    SMS = 2
+    APP = 3
+    CONSOLE = 4
+    CLI = 5
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who wants it."""
+
+    #: Key id, cardholder id or operator id; never a phone number or a PAN.
+    who: str
+    via: Via
+    #: The cardholder was strongly authenticated for this very change.
+    is_strong: bool = False
+    #: Acts as issuer or operator, not as cardholder.
+    is_staff: bool = False
+
+
+#: Messages of the network have no person behind them.
+NETWORK: Final = Actor("network", Via.ISO8583)
+
+
+@final
+class Original:
+    """Which earlier entry a reversal, completion, void, refund or increment is about.
+
+    Either `version` (HTTP: the id names it) or `trace_key` with what the message repeats of the original.
+    """
+
+    __slots__ = ("auth_code", "rrn", "terminal", "trace_key", "version")
+
+    def __init__(
+        self,
+        *,
+        version: int = 0,
+        trace_key: bytes = b"",
+        auth_code: str = "",
+        rrn: str = "",
+        terminal: str = "",
+    ) -> None:
+        #: Version of the original's entry in the card's journal; 0 = not told.
+        self.version: Final = version
+        #: Trace key of the original (see `identity.trace_key`); empty = not told.
+        self.trace_key: Final = trace_key
+        #: Authorization code (DE38), rrn (DE37) and terminal (DE41) of the original; empty = not told.
+        self.auth_code: Final = auth_code
+        self.rrn: Final = rrn
+        self.terminal: Final = terminal
+
+
+@dataclass(frozen=True)
+class Register:
+    """Open the card's file."""
+
+    profile: Profile
+
+
+@dataclass(frozen=True)
+class UpdateCard:
+    """The issuer says something new of the card: closed, lost, frozen, active again, chip or not."""
+
+    status: CardStatus | None = None
+    has_chip: bool | None = None
+    #: From now the cardholder's device or number is new, and loosenings wait longer.
+    contact_is_new: bool = False
+
+
+@dataclass(frozen=True)
+class SetControl:
+    """Set a control as a whole."""
+
+    control_type: str
+    control: Control
+    #: ETag that the caller saw; `*` in `if_none_match` instead means: only if not set.
+    if_match: str = ""
+    if_none_match: bool = False
+
+
+@dataclass(frozen=True)
+class RemoveControl:
+    """Take a control away."""
+
+    control_type: str
+    if_match: str = ""
+
+
+@dataclass(frozen=True)
+class CancelPending:
+    """Cancel a loosening that waits."""
+
+    control_type: str
+
+
+@dataclass(frozen=True)
+class PlaceStop:
+    """止付: refuse every debit from now on. Idempotent."""
+
+    source: StopSource
+
+
+@dataclass(frozen=True)
+class LiftStop:
+    """Lift the stop; a loosening, never by SMS."""
+
+    #: Only if it was placed by this source (lifting a kill switch leaves other stops); None = any.
+    only_source: StopSource | None = None
+
+
+@dataclass(frozen=True)
+class GrantPermission:
+    """A temporary permission or a travel plan; a loosening. Id and creation time are filled in."""
+
+    permission: Permission
+
+
+@dataclass(frozen=True)
+class RevokePermission:
+    """End a permission early; a tightening."""
+
+    permission_id: str
+
+
+@dataclass(frozen=True)
+class AnswerChallenge:
+    """Answer a question. The first valid answer wins."""
+
+    #: Id or reference of the question.
+    challenge: str
+    is_yes: bool
+
+
+@dataclass(frozen=True)
+class MarkUndeliverable:
+    """No message about this question could be delivered."""
+
+    challenge: str
+
+
+@dataclass(frozen=True)
+class SwitchBinding:
+    """Open or close quick-pay debits of one payment institution."""
+
+    binding_id: str
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class RemoveBinding:
+    """Unlink a payment institution; a tightening."""
+
+    binding_id: str
+
+
+@dataclass(frozen=True)
+class Post:
+    """A posting of the core bank with its balance (记账)."""
+
+    #: Positive = money in, negative = money out; minor units of the card's currency.
+    amount_minor: int
+    balance_minor: int | None
+    #: What it was, in the bank's words: `银联消费`.
+    business: str
+    counterparty_tail: str = ""
+    counterparty_name: str = ""
+    #: The posting reverses an earlier one, named by its reference.
+    reverses: str = ""
+    reference: str = ""
+
+
+Change: TypeAlias = (
+    "Register | UpdateCard | SetControl | RemoveControl | CancelPending | PlaceStop | LiftStop"
+    " | GrantPermission | RevokePermission | AnswerChallenge | MarkUndeliverable | SwitchBinding"
+    " | RemoveBinding | Post"
+)
+
+
+@final
+class Command:
+    """What is wanted of one card."""
+
+    __slots__ = ("actor", "card_key", "change", "idempotency_key", "nonce", "original", "request")
+
+    def __init__(
+        self,
+        card_key: bytes,
+        *,
+        request: Request | None = None,
+        change: Change | None = None,
+        original: Original | None = None,
+        actor: Actor = NETWORK,
+        idempotency_key: bytes = b"",
+        nonce: bytes = b"",
+    ) -> None:
+        self.card_key: Final = card_key
+        #: Exactly one of request and change is given.
+        self.request: Final = request
+        self.change: Final = change
+        self.original: Final = original
+        self.actor: Final = actor
+        #: Digest (16 bytes) of the caller's Idempotency-Key and scope; empty = none.
+        self.idempotency_key: Final = idempotency_key
+        #: 8 random bytes made at the door; references of questions and stops come from it, since the core
+        #: rolls no dice. Recorded, so that a replay says the same.
+        self.nonce: Final = nonce

@@ -1,0 +1,141 @@
+"""The combination: every control is asked, all findings are kept, the strictest wins, whatever the order.
+
+This is the law of the house (SEMANTICS 5): refuse > challenge > approve. It knows no room by name; it is
+handed the judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias, final
+
+from zhiwei.core.card_state import CardState, Permission, PermissionKind
+from zhiwei.core.finding import NO_OPINION, Finding, Findings, Outcome
+from zhiwei.core.policy import Policy
+from zhiwei.core.reason import LIFTABLE_BY_PERMISSION, Reason
+from zhiwei.core.request import Request
+from zhiwei.core.windows import Moment
+
+#: A judge says what its control finds about a request; it is given the file as of the moment (windows
+#: rolled, expired things gone) and changes nothing. An empty tuple means: no opinion.
+Judge: TypeAlias = "Callable[[Policy, CardState, Request, Moment], Findings]"
+
+
+@final
+class Verdict:
+    """The combined answer."""
+
+    __slots__ = ("findings", "outcome", "permission")
+
+    def __init__(self, outcome: Outcome, findings: Findings, permission: Permission | None) -> None:
+        self.outcome: Final = outcome
+        #: In order of precedence; lifted ones come last.
+        self.findings: Final = findings
+        #: The permission that lifted findings, to be consumed if the request is approved.
+        self.permission: Final = permission
+
+
+_APPROVED: Final = Verdict(Outcome.APPROVE, NO_OPINION, None)
+
+
+def decide(
+    judges: tuple[tuple[str, Judge], ...],
+    policy: Policy,
+    state: CardState,
+    request: Request,
+    moment: Moment,
+) -> Verdict:
+    """Ask all judges and combine what they find.
+
+    A judge that raises has found `RULE_FAILED`: unknown means closed, and says so. That is the one place
+    where an exception of a rule is caught.
+    """
+    found: list[Finding] = []
+    for name, judge in judges:
+        try:
+            opinion = judge(policy, state, request, moment)
+        except Exception as error:  # noqa: BLE001 - any bug of a rule is a refusal, never a crash
+            outcome = Outcome.REFUSE if policy.refuse_when_a_rule_fails else Outcome.APPROVE
+            opinion = (Finding(outcome, Reason.RULE_FAILED, name, (("error", type(error).__name__),)),)
+        if opinion:
+            found.extend(opinion)
+    if not found:
+        return _APPROVED
+    permission = _permission_for(state, found, request, moment)
+    if permission is not None:
+        found = [_lifted(finding, permission) for finding in found]
+    return Verdict(strictest(found), in_order(found), permission)
+
+
+def strictest(findings: list[Finding]) -> Outcome:
+    """The strictest outcome among the findings that stand."""
+    outcome = Outcome.APPROVE
+    for finding in findings:
+        if not finding.lifted_by and finding.outcome > outcome:
+            outcome = finding.outcome
+    return outcome
+
+
+def in_order(findings: list[Finding]) -> Findings:
+    """Findings that stand before lifted ones, refusals first, then by precedence of the reason."""
+    return tuple(
+        sorted(findings, key=lambda f: (bool(f.lifted_by), -int(f.outcome), int(f.reason), f.control))
+    )
+
+
+def _lifted(finding: Finding, permission: Permission) -> Finding:
+    """The finding, marked as lifted where the permission reaches it."""
+    if not _lifts(permission, finding):
+        return finding
+    return Finding(finding.outcome, finding.reason, finding.control, finding.facts, permission.id)
+
+
+def _lifts(permission: Permission, finding: Finding) -> bool:
+    """Whether a permission may lift this finding at all."""
+    if finding.reason not in LIFTABLE_BY_PERMISSION:
+        return False
+    return not permission.controls or finding.control in permission.controls
+
+
+def _permission_for(
+    state: CardState, findings: list[Finding], request: Request, moment: Moment
+) -> Permission | None:
+    """The permission to be used: one that fits the request and lifts the most, bounded ones first.
+
+    A passing permission is not spent where it could not turn the answer into an approval.
+    """
+    permissions = state.settings.permissions
+    if not permissions:
+        return None
+    standing = [f for f in findings if f.outcome is not Outcome.APPROVE]
+    for permission in permissions:
+        if fits(permission, state, request, moment) and all(_lifts(permission, f) for f in standing):
+            return permission
+    return None
+
+
+def fits(permission: Permission, state: CardState, request: Request, moment: Moment) -> bool:
+    """Whether a permission speaks about this request: time, place, merchant, currency, amount, uses left."""
+    if not permission.from_ms <= moment.now_ms < permission.until_ms or permission.uses_left == 0:
+        return False
+    if permission.merchant_id and permission.merchant_id != request.merchant_id:
+        return False
+    if permission.countries and request.country not in permission.countries:
+        return False
+    if permission.regions and request.region not in permission.regions:
+        return False
+    if permission.currency and permission.currency != request.currency:
+        return False
+    billed = billed_minor(state, request)
+    asked = request.amount_minor if permission.kind is PermissionKind.PASS else billed
+    if 0 <= permission.amount_max < asked:
+        return False
+    return permission.total_max < 0 or permission.total_used + billed <= permission.total_max
+
+
+def billed_minor(state: CardState, request: Request) -> int:
+    """The amount in the card's own currency: billing where told, else the transaction's; -1 = neither."""
+    currency = state.settings.profile.currency
+    if request.billing_currency == currency and request.billing_amount_minor >= 0:
+        return request.billing_amount_minor
+    return request.amount_minor if request.currency == currency else -1

@@ -1,0 +1,54 @@
+"""A time zone as data: when its offset changed, and to what.
+
+The zone database is a file, and the core reads no files; the assembly builds these tables once and hands
+them in. China has no daylight saving, but the card of a customer abroad may live in a zone that has.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Final, final
+
+DAY_MS: Final = 86_400_000
+
+
+@final
+class Zone:
+    """An IANA zone: `local_ms` turns an instant (UTC epoch ms) into wall-clock ms since 1970-01-01."""
+
+    __slots__ = ("name", "offsets_ms", "starts_ms")
+
+    def __init__(self, name: str, starts_ms: list[int], offsets_ms: list[int]) -> None:
+        #: IANA name, for example `Asia/Shanghai`.
+        self.name: Final = name
+        #: Instants (UTC ms, ascending) from which the offset of the same index holds.
+        self.starts_ms: Final = starts_ms
+        #: Offsets east of UTC in ms; the first one holds before the first instant as well.
+        self.offsets_ms: Final = offsets_ms
+
+    def offset_ms(self, instant_ms: int) -> int:
+        """Offset east of UTC in force at the instant."""
+        if len(self.offsets_ms) == 1:
+            return self.offsets_ms[0]
+        index = bisect_right(self.starts_ms, instant_ms) - 1
+        return self.offsets_ms[index if index > 0 else 0]
+
+    def local_ms(self, instant_ms: int) -> int:
+        """Wall-clock milliseconds since 1970-01-01T00:00 on this zone's own clocks."""
+        return instant_ms + self.offset_ms(instant_ms)
+
+    def first_instant_of_day(self, day: int) -> int:
+        """The first instant (UTC ms) whose local day number is `day`.
+
+        Where a change of offset skips midnight, the day begins at the change.
+        """
+        midnight = day * DAY_MS
+        instant = midnight - self.offset_ms(midnight - self.offset_ms(midnight))
+        # An offset change near midnight can put the guess on either side; walk to the exact edge.
+        candidates = [instant]
+        for start, offset in zip(self.starts_ms, self.offsets_ms, strict=True):
+            if abs(start - instant) <= DAY_MS:
+                candidates.append(start)
+                candidates.append(midnight - offset)
+        fitting = [c for c in candidates if self.local_ms(c) // DAY_MS >= day]
+        return min(fitting) if fitting else instant

@@ -1,0 +1,220 @@
+"""What the house asks of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, TypeVar
+
+from zhiwei.core.card_state import CardState
+from zhiwei.core.command import Actor, Command
+from zhiwei.core.entry import Entry
+from zhiwei.core.errors import ZhiweiError
+from zhiwei.core.event import Event
+from zhiwei.core.result import Audit, Related, Result
+
+
+class StoreUnavailableError(ZhiweiError):
+    """the store cannot write now; nothing of the batch was written"""
+
+
+class CorruptFileError(ZhiweiError):
+    """a stored row fails its checksum or its chain"""
+
+
+@dataclass(frozen=True)
+class Cardholder:
+    """A person who holds cards; contact data only as far as messages need it."""
+
+    id: str
+    created_ms: int
+    name: str = ""
+    #: `zh` or `en`.
+    locale: str = "zh"
+    #: E.164, empty = none; never in a log.
+    phone: str = ""
+    email: str = ""
+    #: JSON object of the issuer's own.
+    metadata: str = "{}"
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key of the HTTP door; the secret itself is kept nowhere."""
+
+    id: str
+    created_ms: int
+    #: SHA-256 of the secret, hex. The secret has 256 bits of entropy, so no slow hash is needed.
+    secret_hash: str
+    #: `issuer`, `operator` or `cardholder`.
+    scope: str
+    #: Cardholder id for a cardholder key, else empty.
+    subject: str = ""
+    label: str = ""
+    revoked_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """A report of the security check-up as it was given (账户安全检测)."""
+
+    id: str
+    created_ms: int
+    #: The cardholder.
+    subject: str
+    #: JSON of the whole report with its rule-set version.
+    report: str
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """The answer to a POST that moved no card's file, kept for repeats with the same Idempotency-Key."""
+
+    id: str
+    created_ms: int
+    #: Digest of the request body, hex; the same key with another body is a conflict.
+    body_hash: str
+    status: int
+    answer: str
+
+
+Record: TypeAlias = "Cardholder | ApiKey | Checkup | StoredAnswer"
+R = TypeVar("R", Cardholder, ApiKey, Checkup, StoredAnswer)
+
+
+@dataclass(frozen=True)
+class Positioned:
+    """An entry with its card and its position in the whole journal."""
+
+    position: int
+    card_key: bytes
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One line of the audit trail."""
+
+    position: int
+    at_ms: int
+    actor: Actor
+    #: Empty where no card is concerned.
+    card_key: bytes
+    audit: Audit
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One event of the outbox. `id` is stable: `evt_` + card key + version + place in the entry."""
+
+    position: int
+    id: str
+    card_key: bytes
+    #: Version of the entry that caused it.
+    version: int
+    at_ms: int
+    event: Event
+
+
+class Step(Protocol):
+    """The pure step: one command against one card's file at one instant (`guardian.Guardian.step`)."""
+
+    def __call__(
+        self, state: CardState | None, related: Related, command: Command, clock_ms: int
+    ) -> Result:
+        """What the command does; `state` is None for a card that was never registered."""
+        ...
+
+
+Batch: TypeAlias = "Sequence[Command]"
+
+
+class Store(Protocol):
+    """Keeps the cards' files. One verb moves them; `tests/stores` defines what "supported" means."""
+
+    async def transact(self, batch: Batch, step: Step, clock_ms: int) -> list[Result]:
+        """Carry out commands in order, durably, all or none, and give a result for each.
+
+        For each command the store loads the card's file and the earlier entries that the command names
+        (`related.keys_to_find`), calls the step, and writes the new file, the journal entry, its keys, events
+        and audit rows. A later command of the same batch sees what an earlier one did. The list returns
+        only when everything is committed; otherwise an exception is raised and nothing has happened.
+
+        Raises:
+            StoreUnavailableError: the batch is not written (disk full, read-only, busy).
+            CorruptFileError: a stored file fails its checksum; the store refuses to write any more of that
+                card, and the command gets a refusal with STATE_UNREADABLE.
+        """
+        ...
+
+    async def keep(
+        self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor, clock_ms: int
+    ) -> None:
+        """Insert or replace records, with audit rows, durably, all or none.
+
+        Raises:
+            StoreUnavailableError: nothing was written.
+        """
+        ...
+
+    def reader(self) -> Reader:
+        """A reader of what is committed."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of the data."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads what is committed, beside the path and never blocking it. Thread-safe."""
+
+    def card(self, card_key: bytes) -> CardState | None:
+        """The card's file, None if it was never registered."""
+        ...
+
+    def entry(self, card_key: bytes, version: int) -> Entry | None:
+        """One entry of a card's journal."""
+        ...
+
+    def entries(
+        self, card_key: bytes, *, before: int = 0, after: int = 0, limit: int = 100
+    ) -> list[Entry]:
+        """Entries of a card with version < `before` (0 = no bound) and > `after`, newest first."""
+        ...
+
+    def latest_of_group(self, card_key: bytes, version: int) -> Entry | None:
+        """The latest entry of the group that entry `version` began."""
+        ...
+
+    def recent(self, *, before: int = 0, after: int = 0, limit: int = 100) -> list[Positioned]:
+        """Entries of all cards by position in the whole journal (`before`/`after`), newest first."""
+        ...
+
+    def cards(
+        self, *, cardholder: str = "", after: bytes = b"", limit: int = 100
+    ) -> list[CardState]:
+        """Cards in order of their key, after a key; of one cardholder or of all."""
+        ...
+
+    def record(self, kind: type[R], record_id: str) -> R | None:
+        """A record that `Store.keep` kept."""
+        ...
+
+    def records(
+        self, kind: type[R], *, subject: str = "", before: str = "", limit: int = 100
+    ) -> list[R]:
+        """Records of a kind, newest id first; of one subject or of all."""
+        ...
+
+    def audits(
+        self, *, card_key: bytes = b"", before: int = 0, after: int = 0, limit: int = 100
+    ) -> list[AuditRow]:
+        """The audit trail by position, newest first; of one card or of all."""
+        ...
+
+    def events(
+        self, *, card_key: bytes = b"", before: int = 0, after: int = 0, limit: int = 100
+    ) -> list[EventRow]:
+        """Events owed or told, by position in the outbox, newest first; of one card or of all."""
+        ...

@@ -25,17 +25,19 @@ Judge: TypeAlias = "Callable[[Policy, CardState, Request, Moment], Findings]"
 class Verdict:
     """The combined answer."""
 
-    __slots__ = ("findings", "outcome", "permission")
+    __slots__ = ("findings", "outcome", "permissions")
 
-    def __init__(self, outcome: Outcome, findings: Findings, permission: Permission | None) -> None:
+    def __init__(
+        self, outcome: Outcome, findings: Findings, permissions: tuple[Permission, ...]
+    ) -> None:
         self.outcome: Final = outcome
         #: In order of precedence; lifted ones come last.
         self.findings: Final = findings
-        #: The permission that lifted findings, to be consumed if the request is approved.
-        self.permission: Final = permission
+        #: The permissions that lifted findings, to be consumed if the request is approved.
+        self.permissions: Final = permissions
 
 
-_APPROVED: Final = Verdict(Outcome.APPROVE, NO_OPINION, None)
+_APPROVED: Final = Verdict(Outcome.APPROVE, NO_OPINION, ())
 
 
 def decide(
@@ -61,10 +63,10 @@ def decide(
             found.extend(opinion)
     if not found:
         return _APPROVED
-    permission = _permission_for(state, found, request, moment)
-    if permission is not None:
-        found = [_lifted(finding, permission) for finding in found]
-    return Verdict(strictest(found), in_order(found), permission)
+    used: tuple[Permission, ...] = ()
+    if state.settings.permissions:
+        found, used = _after_permissions(state, found, request, moment)
+    return Verdict(strictest(found), in_order(found), used)
 
 
 def strictest(findings: list[Finding]) -> Outcome:
@@ -83,11 +85,27 @@ def in_order(findings: list[Finding]) -> Findings:
     )
 
 
-def _lifted(finding: Finding, permission: Permission) -> Finding:
-    """The finding, marked as lifted where the permission reaches it."""
-    if not _lifts(permission, finding):
-        return finding
-    return Finding(finding.outcome, finding.reason, finding.control, finding.facts, permission.id)
+def _after_permissions(
+    state: CardState, findings: list[Finding], request: Request, moment: Moment
+) -> tuple[list[Finding], tuple[Permission, ...]]:
+    """The findings with those marked that permissions lift, and the permissions that lifted any.
+
+    Permissions that may be used again go first, so that a one-use pass is spent only where it is needed.
+    """
+    fitting = [p for p in state.settings.permissions if fits(p, state, request, moment)]
+    fitting.sort(key=lambda p: p.uses_left >= 0)
+    used: list[Permission] = []
+    for permission in fitting:
+        lifted_any = False
+        for index, finding in enumerate(findings):
+            if finding.stands and _lifts(permission, finding):
+                findings[index] = Finding(
+                    finding.outcome, finding.reason, finding.control, finding.facts, permission.id
+                )
+                lifted_any = True
+        if lifted_any:
+            used.append(permission)
+    return findings, tuple(used)
 
 
 def _lifts(permission: Permission, finding: Finding) -> bool:
@@ -95,23 +113,6 @@ def _lifts(permission: Permission, finding: Finding) -> bool:
     if finding.reason not in LIFTABLE_BY_PERMISSION:
         return False
     return not permission.controls or finding.control in permission.controls
-
-
-def _permission_for(
-    state: CardState, findings: list[Finding], request: Request, moment: Moment
-) -> Permission | None:
-    """The permission to be used: one that fits the request and lifts the most, bounded ones first.
-
-    A passing permission is not spent where it could not turn the answer into an approval.
-    """
-    permissions = state.settings.permissions
-    if not permissions:
-        return None
-    standing = [f for f in findings if f.outcome is not Outcome.APPROVE]
-    for permission in permissions:
-        if fits(permission, state, request, moment) and all(_lifts(permission, f) for f in standing):
-            return permission
-    return None
 
 
 def fits(permission: Permission, state: CardState, request: Request, moment: Moment) -> bool:

@@ -197,13 +197,26 @@ class Settings:
 class Hold:
     """An approved pre-authorization that is neither completed nor given back (预授权)."""
 
-    __slots__ = ("booking", "expires_ms", "group")
+    __slots__ = ("approved_minor", "auth_code", "bookings", "expires_ms", "group", "merchant_id")
 
-    def __init__(self, group: int, expires_ms: int, booking: Booking) -> None:
+    def __init__(
+        self,
+        group: int,
+        expires_ms: int,
+        approved_minor: int,
+        auth_code: str,
+        merchant_id: str,
+        bookings: tuple[Booking, ...],
+    ) -> None:
         #: Version of the journal entry that approved it.
         self.group: Final = group
         self.expires_ms: Final = expires_ms
-        self.booking: Final = booking
+        #: What stands approved, minor units of the card's currency.
+        self.approved_minor: Final = approved_minor
+        #: A completion that names neither id nor trace is matched by these two.
+        self.auth_code: Final = auth_code
+        self.merchant_id: Final = merchant_id
+        self.bookings: Final = bookings
 
 
 @final

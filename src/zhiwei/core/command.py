@@ -50,7 +50,7 @@ class Original:
     Either `version` (HTTP: the id names it) or `trace_key` with what the message repeats of the original.
     """
 
-    __slots__ = ("auth_code", "rrn", "terminal", "trace_key", "version")
+    __slots__ = ("auth_code", "replacement_minor", "rrn", "terminal", "trace_key", "version")
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class Original:
         auth_code: str = "",
         rrn: str = "",
         terminal: str = "",
+        replacement_minor: int = -1,
     ) -> None:
         #: Version of the original's entry in the card's journal; 0 = not told.
         self.version: Final = version
@@ -69,6 +70,9 @@ class Original:
         self.auth_code: Final = auth_code
         self.rrn: Final = rrn
         self.terminal: Final = terminal
+        #: Partial reversal (DE95): what stands afterwards, in minor units of the original's transaction
+        #: currency; -1 = nothing stands, a full reversal.
+        self.replacement_minor: Final = replacement_minor
 
 
 @dataclass(frozen=True)

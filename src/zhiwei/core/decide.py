@@ -119,7 +119,9 @@ def fits(permission: Permission, state: CardState, request: Request, moment: Mom
     """Whether a permission speaks about this request: time, place, merchant, currency, amount, uses left."""
     if not permission.from_ms <= moment.now_ms < permission.until_ms or permission.uses_left == 0:
         return False
-    if permission.merchant_id and permission.merchant_id != request.merchant_id:
+    # A pass is bound to its merchant even where the message named none.
+    is_bound = bool(permission.merchant_id) or permission.kind is PermissionKind.PASS
+    if is_bound and permission.merchant_id != request.merchant_id:
         return False
     if permission.countries and request.country not in permission.countries:
         return False

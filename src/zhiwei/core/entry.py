@@ -24,21 +24,22 @@ class GroupState(IntEnum):
 class Group:
     """An authorization and its follow-ups: what it holds in the counters now, and where it stands."""
 
-    __slots__ = ("approved_minor", "booking", "refunded_minor", "state", "version")
+    __slots__ = ("approved_minor", "bookings", "refunded_minor", "state", "version")
 
     def __init__(
         self,
         version: int,
         state: GroupState,
-        booking: Booking,
+        bookings: tuple[Booking, ...],
         approved_minor: int,
         refunded_minor: int = 0,
     ) -> None:
         #: Version of the entry that began the group.
         self.version: Final = version
         self.state: Final = state
-        #: What can still be given back, and to which windows.
-        self.booking: Final = booking
+        #: What can still be given back, and to which windows: one booking for the original, and one more
+        #: for each increment that came in later windows.
+        self.bookings: Final = bookings
         #: What stands approved now, minor units of the card's currency.
         self.approved_minor: Final = approved_minor
         #: Refunded so far; a group cannot give back more than it took.

@@ -139,6 +139,7 @@ class Request:
         "terminal",
         "terminal_flagged",
         "transmitted_at",
+        "was_declined",
     )
 
     def __init__(
@@ -171,6 +172,7 @@ class Request:
         pin_entered: bool = False,
         auth_code: str = "",
         balance_minor: int | None = None,
+        was_declined: bool = False,
     ) -> None:
         self.kind: Final = kind
         self.message_class: Final = message_class
@@ -218,6 +220,8 @@ class Request:
         self.auth_code: Final = auth_code
         #: Available balance after the transaction where the sender told it (DE54), minor units.
         self.balance_minor: Final = balance_minor
+        #: Advices only: the stand-in had declined it, so there is nothing to book.
+        self.was_declined: Final = was_declined
 
     @property
     def is_debit(self) -> bool:

@@ -167,6 +167,7 @@ def main() -> int:
     parser.add_argument(
         "--to", type=Path, default=ROOT / "build" / "compiled", help="target folder"
     )
+    parser.add_argument("--why", action="store_true", help="only say if this machine can compile")
     parser.add_argument("--here", metavar="CACHE", help=argparse.SUPPRESS)
     parser.add_argument("modules", nargs="*", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -177,6 +178,9 @@ def main() -> int:
     if reason:
         print(f"not compiled: {reason}. The same sources run as plain Python, more slowly.")
         return EXIT_CANNOT_COMPILE
+    if arguments.why:
+        print("this machine can compile")
+        return 0
     try:
         print(make_compiled_copy(ROOT, arguments.to.resolve(), arguments.only))
     except subprocess.CalledProcessError:

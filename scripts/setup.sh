@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Set up .venv with everything that development, tests and the demo need. Quick when nothing changed.
+# Needs Python 3.11 or newer. Without a C compiler all works too, as plain Python.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+VENV=.venv
+PINS=requirements-dev.txt
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: failed: %s\n' "$*" >&2; exit 1; }
+
+# apt_install PACKAGE... : install Debian packages where we may, say what to install where we may not.
+apt_install() {
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        fail "please install: $* (Debian, Ubuntu: sudo apt-get install $*)"
+    fi
+    say "installing $* with apt-get"
+    apt-get update -qq >/dev/null || true # an old package list may do
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null ||
+        fail "apt-get could not install $*"
+}
+
+# The place for programs that a part of the suite needs and Python cannot bring (a database server, a
+# browser): `command -v PROGRAM >/dev/null || apt_install PACKAGE`.
+system_programs() { :; }
+
+# The newest Python on this machine that is new enough; $PYTHON overrules.
+find_python() {
+    local name
+    for name in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+# What the set-up is made from; the same mark means that there is nothing to do.
+mark() {
+    { "$VENV/bin/python" -V; cat pyproject.toml "$PINS" scripts/setup.sh; pwd; } | sha256sum
+}
+
+make_venv() {
+    local python
+    python=$(find_python) || fail "Python 3.11 or newer was not found; name it with PYTHON=/path/to/python3"
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        apt_install "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+    fi
+    say "making $VENV with $("$python" -V)"
+    "$python" -m venv --clear "$VENV"
+}
+
+# install ARGUMENT... : with uv where it can be had, since it is many times faster, else with pip.
+install() {
+    if [ -n "$UV" ] && "$UV" pip install --quiet --python "$VENV/bin/python" "$@"; then return; fi
+    [ -x "$VENV/bin/pip" ] || "$VENV/bin/python" -m ensurepip >/dev/null
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+}
+
+find_uv() {
+    UV=$(command -v uv || true)
+    if [ -n "$UV" ] && "$UV" --version >/dev/null 2>&1; then return; fi
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check uv >/dev/null 2>&1 || true
+    UV=$VENV/bin/uv
+    [ -x "$UV" ] || UV=
+}
+
+system_programs
+if [ -x "$VENV/bin/python" ] && [ "$(cat "$VENV/.mark" 2>/dev/null)" = "$(mark)" ]; then
+    exit 0
+fi
+# Two set-ups at once (a `make test` beside a `make check`) would undo each other's work.
+exec 9>"${TMPDIR:-/tmp}/zhiwei-setup-$(pwd | sha256sum | cut -c1-16).lock"
+if command -v flock >/dev/null; then flock 9; fi
+if [ -x "$VENV/bin/python" ] && [ "$(cat "$VENV/.mark" 2>/dev/null)" = "$(mark)" ]; then
+    exit 0
+fi
+"$VENV/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || make_venv
+find_uv
+say "installing $(grep -c == "$PINS") packages (a minute at most where the network is good)"
+install -r "$PINS" || fail "the packages of $PINS could not be installed; the reason is above"
+install --no-deps --no-build-isolation -e . || fail "the package itself could not be installed"
+mark >"$VENV/.mark"
+why=$("$VENV/bin/python" scripts/compile.py --why) || say "$why"
+say "done; the command is $VENV/bin/zhiwei"

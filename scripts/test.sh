@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The whole suite as plain Python; then the hot part again as compiled code, so that both forms are tested.
+# Arguments go to every run of pytest, for example -x or -k NAME. All runs happen; the last line sums up.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/steps.sh
+. scripts/steps.sh
+
+pytest=(.venv/bin/pytest -q -n "${JOBS:-2}" -m "not slow")
+pure=(tests/core tests/services)
+# What runs mostly inside compiled modules.
+hot=()
+for folder in tests/core tests/services tests/engine tests/gateways/iso8583 tests/stores; do
+    if [ -d "$folder" ]; then hot+=("$folder"); fi
+done
+
+test_compiled() {
+    .venv/bin/python scripts/compile.py
+    case $? in
+        0) ;;
+        3) # A person without a compiler tests what they have. CI must test both forms.
+            [ "${CI:-}" != true ]
+            return
+            ;;
+        *) return 1 ;;
+    esac
+    PYTHONPATH=build/compiled ZHIWEI_EXPECT=compiled "${pytest[@]}" "${hot[@]}" "$@"
+}
+
+step "core and services, every branch of them (plain Python)" "${pytest[@]}" --cov "${pure[@]}" "$@"
+step "everything else (plain Python)" "${pytest[@]}" "${pure[@]/#/--ignore=}" tests "$@"
+step "the hot part, compiled" test_compiled "$@"
+finish test

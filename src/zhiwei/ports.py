@@ -78,8 +78,22 @@ class StoredAnswer:
     answer: str
 
 
-Record: TypeAlias = "Cardholder | ApiKey | Checkup | StoredAnswer"
-R = TypeVar("R", Cardholder, ApiKey, Checkup, StoredAnswer)
+@dataclass(frozen=True)
+class Subscription:
+    """An address that wants to be told of events (webhook); its signing secret is derived, not kept."""
+
+    id: str
+    created_ms: int
+    url: str
+    #: Words of event kinds (`challenge_created`); empty = all of them.
+    events: tuple[str, ...] = ()
+    description: str = ""
+    #: 0 = it stands.
+    deleted_ms: int = 0
+
+
+Record: TypeAlias = "Cardholder | ApiKey | Checkup | StoredAnswer | Subscription"
+R = TypeVar("R", Cardholder, ApiKey, Checkup, StoredAnswer, Subscription)
 
 
 @dataclass(frozen=True)

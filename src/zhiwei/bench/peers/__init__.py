@@ -1,0 +1,1 @@
+"""The peers: other programs that get the same messages from the same generator."""

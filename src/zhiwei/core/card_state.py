@@ -155,8 +155,9 @@ class Challenge:
     merchant_name: str
     amount_minor: int
     currency: str
-    #: Names of the reasons that asked.
+    #: Names of the reasons that asked, and the controls that gave them.
     reasons: tuple[str, ...]
+    controls: tuple[str, ...]
     answered_ms: int = 0
     answered_via: str = ""
 
@@ -173,6 +174,9 @@ class Binding:
     is_open: bool
     #: Whether the issuer knows the institution as licensed (支付业务许可证).
     is_licensed: bool
+    #: When the cardholder unlinked it; 0 = linked. It is kept, so that its debits stay refused until the
+    #: institution asks to link the card again.
+    removed_ms: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ room of each service (`zhiwei.services`); here is only what can be set.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from zhiwei.core.errors import NotAllowedValueError
 from zhiwei.core.place import country_code, province_code
 from zhiwei.core.request import DOMESTIC
 from zhiwei.core.windows import NIGHT, DailyWindow
+from zhiwei.core.zone import zone_named
 
 #: A lock names at most three places [ICBC 2017: 最多3个].
 PLACES_MAX: Final = 3
@@ -108,6 +109,10 @@ class NightLock:
     scope: Scope = Scope.DOMESTIC
     #: IANA zone of the window where it is not the card's own; empty = the card's.
     time_zone: str = ""
+
+    def __post_init__(self) -> None:
+        if self.time_zone:
+            zone_named(self.time_zone)
 
 
 @dataclass(frozen=True)
@@ -274,24 +279,29 @@ class Controls:
     balance_inquiry_alert: BalanceInquiryAlert | None = None
     balance_change_alert: BalanceChangeAlert | None = None
     decline_alert: DeclineAlert | None = None
+    #: Which controls are set: bit n = CONTROL_TYPES[n]. Kept with each decision as what was asked.
+    mask: int = field(init=False, default=0, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        bits = 0
+        for index, control_type in enumerate(CONTROL_TYPES):
+            if getattr(self, control_type) is not None:
+                bits |= 1 << index
+        object.__setattr__(self, "mask", bits)
 
     def of_type(self, control_type: str) -> Control | None:
         """The control of a type, None where it is not set. The type must be one of CONTROL_TYPES."""
         control: Control | None = getattr(self, control_type)
         return control
 
-    @property
-    def mask(self) -> int:
-        """Which controls are set: bit n = CONTROL_TYPES[n]. Kept with each decision as what was asked."""
-        bits = 0
-        for index, control_type in enumerate(CONTROL_TYPES):
-            if getattr(self, control_type) is not None:
-                bits |= 1 << index
-        return bits
+    def changed(self, control_type: str, control: Control | None) -> Controls:
+        """All controls, with one of them set or (None) removed."""
+        change: dict[str, Any] = {control_type: control}
+        return replace(self, **change)
 
 
 #: The order is stored in masks: append only.
-CONTROL_TYPES: Final[tuple[str, ...]] = tuple(field.name for field in fields(Controls))
+CONTROL_TYPES: Final[tuple[str, ...]] = tuple(f.name for f in fields(Controls) if f.init)
 NO_CONTROLS: Final = Controls()
 
 

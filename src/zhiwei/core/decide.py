@@ -58,7 +58,9 @@ def decide(
             opinion = judge(policy, state, request, moment)
         except Exception as error:  # noqa: BLE001 - any bug of a rule is a refusal, never a crash
             outcome = Outcome.REFUSE if policy.refuse_when_a_rule_fails else Outcome.APPROVE
-            opinion = (Finding(outcome, Reason.RULE_FAILED, name, (("error", type(error).__name__),)),)
+            opinion = (
+                Finding(outcome, Reason.RULE_FAILED, name, (("error", type(error).__name__),)),
+            )
         if opinion:
             found.extend(opinion)
     if not found:
@@ -81,7 +83,9 @@ def strictest(findings: list[Finding]) -> Outcome:
 def in_order(findings: list[Finding]) -> Findings:
     """Findings that stand before lifted ones, refusals first, then by precedence of the reason."""
     return tuple(
-        sorted(findings, key=lambda f: (bool(f.lifted_by), -int(f.outcome), int(f.reason), f.control))
+        sorted(
+            findings, key=lambda f: (bool(f.lifted_by), -int(f.outcome), int(f.reason), f.control)
+        )
     )
 
 

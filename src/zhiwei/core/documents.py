@@ -130,7 +130,9 @@ def control_from(control_type: str, document: Mapping[str, Any]) -> Control:
         case "category_lock":
             return CategoryLock(tuple(document["mccs"]))
         case "limits":
-            items = tuple(limit_from(item, f"/items/{i}") for i, item in enumerate(document["items"]))
+            items = tuple(
+                limit_from(item, f"/items/{i}") for i, item in enumerate(document["items"])
+            )
             return Limits(items, document.get("refunds", "ignore") == "restore_original_window")
         case "magstripe_verification":
             return MagstripeVerification(document["threshold"])
@@ -173,7 +175,11 @@ def limit_from(document: Mapping[str, Any], pointer: str = "") -> Limit:
         raise NotAllowedValueError(f"{pointer}/{name}", "value_missing", message)
     try:
         return Limit(
-            LimitChannel(channel), measure, Period(period), document[name], document.get("seconds") or 0
+            LimitChannel(channel),
+            measure,
+            Period(period),
+            document[name],
+            document.get("seconds") or 0,
         )
     except NotAllowedValueError as error:
         place = error.pointer or f"/{name}"
@@ -197,7 +203,9 @@ def _window(document: Mapping[str, Any]) -> DailyWindow | None:
         return None
     if start is None or end is None:
         missing = "/start" if start is None else "/end"
-        raise NotAllowedValueError(missing, "time_missing", "give both `start` and `end`, or neither")
+        raise NotAllowedValueError(
+            missing, "time_missing", "give both `start` and `end`, or neither"
+        )
     return DailyWindow(time_of_day_ms(start, "/start"), time_of_day_ms(end, "/end"))
 
 
@@ -207,4 +215,6 @@ def _member(kind: type[Any], text: str, pointer: str) -> int:
         if member.name.lower() == text:
             return int(member)
     names = ", ".join(m.name.lower() for m in kind)
-    raise NotAllowedValueError(pointer, "unknown_value", f"`{str(text)[:40]}` is not one of {names}")
+    raise NotAllowedValueError(
+        pointer, "unknown_value", f"`{str(text)[:40]}` is not one of {names}"
+    )

@@ -53,7 +53,14 @@ class LimitReport:
     __slots__ = ("channel", "limit", "measure", "period", "resets_ms", "seconds", "used")
 
     def __init__(
-        self, channel: int, measure: int, period: int, seconds: int, used: int, limit: int, resets_ms: int
+        self,
+        channel: int,
+        measure: int,
+        period: int,
+        seconds: int,
+        used: int,
+        limit: int,
+        resets_ms: int,
     ) -> None:
         self.channel: Final = channel
         self.measure: Final = measure

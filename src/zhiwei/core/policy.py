@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from zhiwei.core.controls import Limit
+from zhiwei.core.finding import Outcome
+from zhiwei.core.request import Channel, Request
 from zhiwei.core.windows import HOUR_MS, MINUTE_MS
 
 
@@ -60,5 +63,33 @@ class Policy:
     #: Longest temporary permission and travel plan.
     permission_max_ms: int = 90 * 24 * HOUR_MS
 
+    def outcome_of_unknown_place(self, channel: Channel) -> Outcome:
+        """What a lock finds that needs a place which nobody told (SEMANTICS 5).
+
+        An unknown channel could be an ATM or a POS: the stricter choice of the two holds.
+        """
+        atm = _OUTCOMES[self.on_unknown_location_atm]
+        if channel is Channel.ATM:
+            return atm
+        pos = _OUTCOMES[self.on_unknown_location_pos]
+        return max(atm, pos) if channel is Channel.UNKNOWN else pos
+
+    def has_flagged(self, request: Request) -> bool:
+        """Whether the terminal is non-standard (非标终端): the message says so, or the issuer's list."""
+        if request.terminal_flagged:
+            return True
+        if not self.flagged_terminals or not request.terminal:
+            return False
+        return (
+            request.terminal in self.flagged_terminals
+            or f"{request.acquirer}/{request.terminal}" in self.flagged_terminals
+        )
+
+
+_OUTCOMES: Final = {
+    OnUnknown.DECLINE: Outcome.REFUSE,
+    OnUnknown.ALLOW: Outcome.APPROVE,
+    OnUnknown.CHALLENGE: Outcome.CHALLENGE,
+}
 
 DEFAULT_POLICY = Policy()

@@ -229,6 +229,16 @@ class Request:
         return self.kind in DEBIT_KINDS
 
     @property
+    def is_domestic(self) -> bool:
+        """Known to be in the Chinese mainland; a province says so even where the country is missing."""
+        return self.country == DOMESTIC or (not self.country and bool(self.region))
+
+    @property
+    def is_abroad(self) -> bool:
+        """Known to be outside the Chinese mainland (境外); Hong Kong, Macao and Taiwan are."""
+        return bool(self.country) and self.country != DOMESTIC
+
+    @property
     def is_card_not_present(self) -> bool:
         """Online or quick pay: the card itself is not there (无卡)."""
         return self.channel is Channel.ONLINE or self.channel is Channel.QUICK_PAY

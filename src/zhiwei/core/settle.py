@@ -105,13 +105,15 @@ def _settled_settings(settings: Settings, now_ms: int) -> tuple[Settings, tuple[
         controls = settings.controls
         for change in settings.pending:
             if change.available_ms <= now_ms:
-                controls = replace(controls, **{change.control_type: change.control})
+                controls = controls.changed(change.control_type, change.control)
                 events.append(
                     Event(
                         EventKind.LOOSENING_TOOK_EFFECT,
                         {
                             "control": change.control_type,
-                            "new": "" if change.control is None else str(document_of(change.control)),
+                            "new": ""
+                            if change.control is None
+                            else str(document_of(change.control)),
                         },
                     )
                 )

@@ -63,7 +63,9 @@ class RollingSpend:
 
     __slots__ = ("amount_minor", "at_ms", "channels", "count", "group")
 
-    def __init__(self, at_ms: int, channels: int, amount_minor: int, count: int, group: int) -> None:
+    def __init__(
+        self, at_ms: int, channels: int, amount_minor: int, count: int, group: int
+    ) -> None:
         self.at_ms: Final = at_ms
         #: Bit n = LimitChannel n.
         self.channels: Final = channels
@@ -80,7 +82,14 @@ class Booking:
     __slots__ = ("amount_minor", "channels", "count", "day", "month", "week", "year")
 
     def __init__(
-        self, amount_minor: int, count: int, channels: int, day: int, week: int, month: int, year: int
+        self,
+        amount_minor: int,
+        count: int,
+        channels: int,
+        day: int,
+        week: int,
+        month: int,
+        year: int,
     ) -> None:
         #: Minor units of the card's currency that are booked now.
         self.amount_minor: Final = amount_minor
@@ -188,9 +197,7 @@ def rolling_added(usage: Usage, spend: RollingSpend, keep_after_ms: int) -> Usag
     kept.append(spend)
     while len(kept) > ROLLING_SPENDS_MAX:
         kept[0:2] = [_merged(kept[0], kept[1])]
-    return Usage(
-        usage.day, usage.week, usage.month, usage.year, usage.by_channel, tuple(kept)
-    )
+    return Usage(usage.day, usage.week, usage.month, usage.year, usage.by_channel, tuple(kept))
 
 
 def rolling_given_back(usage: Usage, group: int, amount_minor: int, count: int) -> Usage:
@@ -217,9 +224,7 @@ def rolling_given_back(usage: Usage, group: int, amount_minor: int, count: int) 
             )
         else:
             spends.append(spend)
-    return Usage(
-        usage.day, usage.week, usage.month, usage.year, usage.by_channel, tuple(spends)
-    )
+    return Usage(usage.day, usage.week, usage.month, usage.year, usage.by_channel, tuple(spends))
 
 
 def rolling_used(usage: Usage, channel: int, after_ms: int) -> tuple[int, int]:

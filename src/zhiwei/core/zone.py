@@ -7,7 +7,10 @@ them in. China has no daylight saving, but the card of a customer abroad may liv
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from typing import Final, final
+
+from zhiwei.core.errors import NotAllowedValueError
 
 DAY_MS: Final = 86_400_000
 
@@ -52,3 +55,30 @@ class Zone:
                 candidates.append(midnight - offset)
         fitting = [c for c in candidates if self.local_ms(c) // DAY_MS >= day]
         return min(fitting) if fitting else instant
+
+
+_known: Final[dict[str, Zone]] = {}
+_sources: Final[list[Callable[[str], Zone | None]]] = []
+
+
+def zones_come_from(source: Callable[[str], Zone | None]) -> None:
+    """Say where zones come from; called once when the house is put together, before any name is asked."""
+    _sources[:] = [source]
+
+
+def zone_named(name: str) -> Zone:
+    """The zone of an IANA name; the same value for the same name.
+
+    Raises:
+        NotAllowedValueError: there is no such zone.
+    """
+    found = _known.get(name)
+    if found is not None:
+        return found
+    for source in _sources:
+        zone = source(name)
+        if zone is not None:
+            _known[name] = zone
+            return zone
+    message = f"`{name[:40]}` is not a time zone like `Asia/Shanghai`"
+    raise NotAllowedValueError("/time_zone", "unknown_time_zone", message)

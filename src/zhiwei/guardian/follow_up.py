@@ -1,0 +1,357 @@
+"""Follow-ups: what happens to an authorization later, and what is only reported.
+
+Reversal (冲正), void (撤销), completion (预授权完成), increment, refund (退货) and advice (通知). What they give back goes
+to the window of the original. None of them but the increment and the unmatched completion can be refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from zhiwei.core.card_state import ChallengeState, Hold, Settings
+from zhiwei.core.decide import billed_minor, decide
+from zhiwei.core.entry import Entry, Flag, Group, GroupState
+from zhiwei.core.event import Event, EventKind
+from zhiwei.core.finding import NO_OPINION, Finding, Findings, Outcome
+from zhiwei.core.identity import request_trace_key
+from zhiwei.core.reason import Reason
+from zhiwei.core.request import Kind, MessageClass, Request
+from zhiwei.core.result import Rejection, Result, rejected
+from zhiwei.core.settle import booked_minor, given_back
+from zhiwei.core.usage import Booking
+from zhiwei.guardian.authorize import (
+    authorize,
+    booked,
+    booking_at,
+    finished,
+    refused,
+    reversal_that_came_first,
+    with_hold,
+)
+from zhiwei.guardian.case import Case
+from zhiwei.guardian.challenges import pass_for
+from zhiwei.services.spend_limits import channels_of
+
+
+def reverse(case: Case, request: Request) -> Result:
+    """Take back an earlier request, wholly or down to what stands; once.
+
+    A reversal that comes before its request is remembered: the late request will be refused.
+    """
+    original = _original(case)
+    if original is None:
+        return _unmatched(case)
+    group = case.latest_of_group(original).group
+    stands = _standing_after(case, original)
+    if group is None or stands is None:
+        return _no_effect(case, group)
+    if group.state in (GroupState.REVERSED, GroupState.VOIDED):
+        return _no_effect(case, group)
+    event = Event(
+        EventKind.TRANSACTION_REVERSED,
+        {"original_version": group.version, "amount": group.approved_minor - stands},
+    )
+    state = GroupState.REVERSED if stands == 0 else group.state
+    settings = _pass_reopened(case, original) if stands == 0 else None
+    return _give_back(case, group, stands, state, (event,), settings)
+
+
+def void(case: Case, request: Request) -> Result:
+    """Undo an approved transaction on the merchant's wish (撤销); a credit, so never refused."""
+    original = _original(case)
+    if original is None:
+        return _unmatched(case)
+    group = case.latest_of_group(original).group
+    if group is None or group.state in (GroupState.REVERSED, GroupState.VOIDED):
+        return _no_effect(case, group)
+    event = Event(
+        EventKind.TRANSACTION_REVERSED,
+        {"original_version": group.version, "amount": group.approved_minor},
+    )
+    return _give_back(case, group, 0, GroupState.VOIDED, (event,))
+
+
+def refund(case: Case, request: Request) -> Result:
+    """Money returned for a purchase. It restores no limit, unless the cardholder's limits say so."""
+    limits = case.state.settings.controls.limits
+    original = _original(case)
+    group = case.latest_of_group(original).group if original is not None else None
+    if group is None or limits is None or not limits.refunds_restore:
+        state = case.state.followed_by(case.moment.now_ms)
+        return finished(case, state, Outcome.APPROVE, NO_OPINION, group=group)
+    billed = max(billed_minor(case.state, request), 0)
+    back = min(billed, booked_minor(group.bookings))
+    usage, bookings = given_back(case.state.usage, group.bookings, group.version, back, 0)
+    after = Group(
+        group.version, group.state, bookings, group.approved_minor, group.refunded_minor + billed
+    )
+    state = case.state.followed_by(case.moment.now_ms, usage=usage)
+    return finished(case, state, Outcome.APPROVE, NO_OPINION, group=after)
+
+
+def complete(case: Case, request: Request) -> Result:
+    """Complete an approved pre-authorization; accepted even in the night window.
+
+    A completion that matches no hold would slip past every lock, so it is judged as the purchase that it is.
+    """
+    hold = _hold_for(case, request)
+    if hold is not None:
+        return _completed(case, request, hold)
+    return authorize(case, request)
+
+
+def advise(case: Case, request: Request) -> Result:
+    """Book what already happened, even past a lock or limit; flagged and told, never refused."""
+    came_first = reversal_that_came_first(case, request)
+    if request.was_declined or not request.is_debit or came_first is not None:
+        return finished(
+            case, case.state.followed_by(case.moment.now_ms), Outcome.APPROVE, NO_OPINION
+        )
+    if request.kind is Kind.COMPLETION:
+        hold = _hold_for(case, request)
+        if hold is not None:
+            return _completed(case, request, hold)
+    verdict = decide(case.rules.judges, case.policy, case.state, request, case.moment)
+    billed = max(billed_minor(case.state, request), 0)
+    booking = booking_at(case.moment, billed, 1, channels_of(request, case.state))
+    usage = booked(case, case.state.usage, booking)
+    group = Group(case.version, GroupState.APPROVED, (booking,), billed)
+    flags = 0
+    events: tuple[Event, ...] = ()
+    if verdict.outcome is not Outcome.APPROVE:
+        flags = Flag.PAST_CONTROL
+        events = (_bypass_event(verdict.findings),)
+    return finished(
+        case,
+        case.state.followed_by(case.moment.now_ms, usage=usage),
+        Outcome.APPROVE,
+        verdict.findings,
+        group=group,
+        channels=booking.channels,
+        flags=flags,
+        events=events,
+    )
+
+
+def increment(case: Case, request: Request) -> Result:
+    """Raise an approved authorization by a difference; judged by amount, status and stop only."""
+    original = _original(case)
+    if original is None:
+        return rejected(Rejection.ORIGINAL_NOT_FOUND)
+    group = case.latest_of_group(original).group
+    if group is None or group.state is not GroupState.APPROVED:
+        facts = (("original_version", original.version),)
+        return refused(
+            case, (Finding(Outcome.REFUSE, Reason.ORIGINAL_NOT_APPROVED, "issuer", facts),)
+        )
+    verdict = decide(case.rules.increment_judges, case.policy, case.state, request, case.moment)
+    if verdict.outcome is not Outcome.APPROVE:
+        return refused(case, verdict.findings)
+    billed = billed_minor(case.state, request)
+    channels = group.bookings[0].channels if group.bookings else channels_of(request, case.state)
+    booking = booking_at(case.moment, billed, 0, channels)
+    usage = booked(case, case.state.usage, booking, group.version)
+    bookings = _with_booking(group.bookings, booking)
+    after = Group(
+        group.version, group.state, bookings, group.approved_minor + billed, group.refunded_minor
+    )
+    holds = _holds_after(case, group, after)
+    state = case.state.followed_by(case.moment.now_ms, usage=usage, holds=holds)
+    return finished(case, state, Outcome.APPROVE, verdict.findings, group=after, channels=channels)
+
+
+def _completed(case: Case, request: Request, hold: Hold) -> Result:
+    """Turn a hold into what was really taken: less gives back, more is booked past any limit."""
+    taken = max(billed_minor(case.state, request), 0)
+    usage = case.state.usage
+    bookings = hold.bookings
+    flags = 0
+    events: tuple[Event, ...] = ()
+    if taken <= hold.approved_minor:
+        usage, bookings = given_back(usage, bookings, hold.group, hold.approved_minor - taken, 0)
+    else:
+        more = booking_at(case.moment, taken - hold.approved_minor, 0, hold.bookings[0].channels)
+        usage = booked(case, usage, more, hold.group)
+        bookings = _with_booking(bookings, more)
+        flags = Flag.PAST_CONTROL
+        facts = {"held": hold.approved_minor, "taken": taken}
+        events = (Event(EventKind.ADVICE_BYPASSED_CONTROL, {**facts}),)
+    group = Group(hold.group, GroupState.COMPLETED, bookings, taken)
+    holds = tuple(h for h in case.state.holds if h.group != hold.group)
+    return finished(
+        case,
+        case.state.followed_by(case.moment.now_ms, usage=usage, holds=holds),
+        Outcome.APPROVE,
+        NO_OPINION,
+        group=group,
+        flags=flags,
+        events=events,
+    )
+
+
+def _give_back(
+    case: Case,
+    group: Group,
+    stands_minor: int,
+    state: GroupState,
+    events: tuple[Event, ...],
+    settings: Settings | None = None,
+) -> Result:
+    """Give back all but `stands_minor`; the count too where nothing stands."""
+    back = max(booked_minor(group.bookings) - stands_minor, 0)
+    count = 1 if stands_minor == 0 else 0
+    usage, bookings = given_back(case.state.usage, group.bookings, group.version, back, count)
+    after = Group(group.version, state, bookings, stands_minor, group.refunded_minor)
+    holds = _holds_after(case, group, after)
+    return finished(
+        case,
+        case.state.followed_by(case.moment.now_ms, settings=settings, usage=usage, holds=holds),
+        Outcome.APPROVE,
+        NO_OPINION,
+        group=after,
+        events=events,
+    )
+
+
+def _pass_reopened(case: Case, original: Entry) -> Settings | None:
+    """The settings with the pass back that the reversed request used, if it has not run out."""
+    settings = case.state.settings
+    for challenge in settings.challenges:
+        is_its = challenge.id == original.challenge_id and challenge.state is ChallengeState.USED
+        if is_its and challenge.answered_ms + case.policy.pass_ms > case.moment.now_ms:
+            again = replace(challenge, state=ChallengeState.APPROVED)
+            others = tuple(again if c is challenge else c for c in settings.challenges)
+            permission = pass_for(challenge, challenge.answered_ms, case.policy.pass_ms)
+            return replace(
+                settings, challenges=others, permissions=(*settings.permissions, permission)
+            )
+    return None
+
+
+def _holds_after(case: Case, group: Group, after: Group) -> tuple[Hold, ...]:
+    """Open holds after a group changed: its hold follows it, or goes when nothing stands."""
+    for hold in case.state.holds:
+        if hold.group == group.version:
+            kept = tuple(h for h in case.state.holds if h is not hold)
+            if after.state is not GroupState.APPROVED:
+                return kept
+            follower = Hold(
+                hold.group,
+                hold.expires_ms,
+                after.approved_minor,
+                hold.auth_code,
+                hold.merchant_id,
+                after.bookings,
+            )
+            return with_hold(kept, follower)
+    return case.state.holds
+
+
+def _with_booking(bookings: tuple[Booking, ...], more: Booking) -> tuple[Booking, ...]:
+    """The bookings of a group with one more; bookings in the same windows become one."""
+    if bookings:
+        last = bookings[-1]
+        if last.day == more.day and last.channels == more.channels:
+            merged = Booking(
+                last.amount_minor + more.amount_minor,
+                last.count + more.count,
+                last.channels,
+                last.day,
+                last.week,
+                last.month,
+                last.year,
+            )
+            return (*bookings[:-1], merged)
+    return (*bookings, more)
+
+
+def _standing_after(case: Case, original: Entry) -> int | None:
+    """What stands after a reversal, in the card's currency; None where it asks for more than there was.
+
+    A replacement amount is in the original's transaction currency; where that is not the card's, what
+    stands is in proportion, rounded up, so that a limit never gets back too much.
+    """
+    named = case.command.original
+    replacement = -1 if named is None else named.replacement_minor
+    request = original.command.request
+    if replacement < 0 or request is None:
+        return 0
+    if request.amount_minor <= replacement:
+        return None
+    billed = billed_minor(case.state, request)
+    if request.currency == case.state.settings.profile.currency or request.amount_minor == 0:
+        return replacement
+    return -(-billed * replacement // request.amount_minor)
+
+
+def _original(case: Case) -> Entry | None:
+    """The earlier entry that this command is about: by version, or by what the message repeats of it."""
+    named = case.command.original
+    if named is None:
+        return None
+    best: Entry | None = None
+    for entry in case.related.by_key:
+        request = entry.command.request
+        if request is None or entry.duplicate_of or request.message_class is MessageClass.REVERSAL:
+            continue
+        if named.version:
+            if entry.version == named.version:
+                return entry
+        elif named.trace_key and request_trace_key(request) == named.trace_key:
+            if named.terminal and request.terminal and named.terminal != request.terminal:
+                continue
+            # The newest wins; an entry with the same RRN beats any other.
+            if best is None or request.rrn == named.rrn or not _has_rrn(best, named.rrn):
+                best = entry
+    return best
+
+
+def _has_rrn(entry: Entry, rrn: str) -> bool:
+    request = entry.command.request
+    return request is not None and bool(rrn) and request.rrn == rrn
+
+
+def _hold_for(case: Case, request: Request) -> Hold | None:
+    """The hold that a completion completes: by the entry it names, or by authorization code and merchant."""
+    original = _original(case)
+    if original is not None and original.group is not None:
+        for hold in case.state.holds:
+            if hold.group == original.group.version:
+                return hold
+    if not request.auth_code:
+        return None
+    for hold in case.state.holds:
+        if hold.auth_code == request.auth_code and hold.merchant_id == request.merchant_id:
+            return hold
+    return None
+
+
+def _unmatched(case: Case) -> Result:
+    """Accept a reversal or void of something unknown, and remember it by what it named."""
+    named = case.command.original
+    return finished(
+        case,
+        case.state.followed_by(case.moment.now_ms),
+        Outcome.APPROVE,
+        NO_OPINION,
+        flags=Flag.UNMATCHED,
+        extra_key=b"" if named is None else named.trace_key,
+    )
+
+
+def _no_effect(case: Case, group: Group | None) -> Result:
+    """Accept and record, but nothing is left to give back."""
+    return finished(
+        case,
+        case.state.followed_by(case.moment.now_ms),
+        Outcome.APPROVE,
+        NO_OPINION,
+        group=group,
+        flags=Flag.NO_EFFECT,
+    )
+
+
+def _bypass_event(findings: Findings) -> Event:
+    """What an advice went past."""
+    reasons = [f.reason.code for f in findings if f.stands]
+    return Event(EventKind.ADVICE_BYPASSED_CONTROL, {"reasons": reasons})

@@ -68,7 +68,10 @@ class Checkup:
 
 @dataclass(frozen=True)
 class StoredAnswer:
-    """The answer to a POST that moved no card's file, kept for repeats with the same Idempotency-Key."""
+    """The answer to a POST that moved no card's file.
+
+    It is kept for repeats with the same Idempotency-Key.
+    """
 
     id: str
     created_ms: int
@@ -80,7 +83,10 @@ class StoredAnswer:
 
 @dataclass(frozen=True)
 class Subscription:
-    """An address that wants to be told of events (webhook); its signing secret is derived, not kept."""
+    """An address that wants to be told of events (webhook).
+
+    Its signing secret is derived, not kept.
+    """
 
     id: str
     created_ms: int
@@ -131,7 +137,10 @@ class EventRow:
 
 
 class Step(Protocol):
-    """The pure step: one command against one card's file at one instant (`guardian.Guardian.step`)."""
+    """The pure step (`guardian.Guardian.step`).
+
+    One command against one card's file at one instant.
+    """
 
     def __call__(
         self, state: CardState | None, related: Related, command: Command, clock_ms: int
@@ -144,19 +153,24 @@ Batch: TypeAlias = "Sequence[Command]"
 
 
 class Store(Protocol):
-    """Keeps the cards' files. One verb moves them; `tests/stores` defines what "supported" means."""
+    """Keeps the cards' files; one verb moves them.
+
+    `tests/stores` defines what "supported" means.
+    """
 
     async def transact(self, batch: Batch, step: Step, clock_ms: int) -> list[Result]:
         """Carry out commands in order, durably, all or none, and give a result for each.
 
-        For each command the store loads the card's file and the earlier entries that the command names
-        (`related.keys_to_find`), calls the step, and writes the new file, the journal entry, its keys, events
-        and audit rows. A later command of the same batch sees what an earlier one did. The list returns
-        only when everything is committed; otherwise an exception is raised and nothing has happened.
+        For each command the store loads the card's file and the earlier entries that the command
+        names (`related.keys_to_find`), calls the step, and writes the new file, the journal entry,
+        its keys, events and audit rows. A later command of the same batch sees what an earlier one
+        did. The list returns only when everything is committed; otherwise an exception is raised
+        and nothing has happened.
 
         Raises:
             StoreUnavailableError: the batch is not written (disk full, read-only, busy).
-            CorruptFileError: a stored file fails its checksum; the store refuses to write any more of that
+            CorruptFileError: a stored file fails its checksum; the store refuses to write any more
+            of that
                 card, and the command gets a refusal with STATE_UNREADABLE.
         """
         ...
@@ -202,7 +216,10 @@ class Reader(Protocol):
         ...
 
     def recent(self, *, before: int = 0, after: int = 0, limit: int = 100) -> list[Positioned]:
-        """Entries of all cards by position in the whole journal (`before`/`after`), newest first."""
+        """Entries of all cards by position in the whole journal, newest first.
+
+        `before` and `after` are positions; 0 = no bound.
+        """
         ...
 
     def cards(

@@ -1,7 +1,8 @@
 """CardState: the card's file; everything that a decision may look at, as one value.
 
-The file has a cold part (`Settings`: who, which controls, what is open) that changes when people change
-it, and a hot part (`Usage`, holds, what was seen lately) that changes with nearly every message.
+The file has a cold part (`Settings`: who, which controls, what is open) that changes when people
+change it, and a hot part (`Usage`, holds, what was seen lately) that changes with nearly every
+message.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ INQUIRIES_MAX: Final = 8
 
 
 class CardStatus(IntEnum):
-    """What the issuer says of the card. Four states must not be mixed: lock, stop, loss and freeze."""
+    """What the issuer says of the card.
+
+    Four states must not be mixed: lock, stop, loss and freeze.
+    """
 
     ACTIVE = 0
     #: Closed or replaced; for good.
@@ -99,7 +103,10 @@ class PermissionKind(IntEnum):
 
 @dataclass(frozen=True)
 class Permission:
-    """A bounded permission that may lift findings of place, time and verification; ends by itself."""
+    """A bounded permission that may lift findings of place, time and verification.
+
+    It ends by itself.
+    """
 
     id: str
     kind: PermissionKind
@@ -116,8 +123,8 @@ class Permission:
     merchant_id: str = ""
     #: Only in this currency; empty = in any.
     currency: str = ""
-    #: At most this amount each time, in minor units of the card's billing currency (a pass: of `currency`);
-    #: -1 = no ceiling.
+    #: At most this amount each time, in minor units of the card's billing currency (a pass: of
+    #: `currency`); -1 = no ceiling.
     amount_max: int = -1
     #: In all at most this much, minor units of the card's currency; -1 = no ceiling.
     total_max: int = -1
@@ -174,8 +181,8 @@ class Binding:
     is_open: bool
     #: Whether the issuer knows the institution as licensed (支付业务许可证).
     is_licensed: bool
-    #: When the cardholder unlinked it; 0 = linked. It is kept, so that its debits stay refused until the
-    #: institution asks to link the card again.
+    #: When the cardholder unlinked it; 0 = linked. It is kept, so that its debits stay refused
+    #: until the institution asks to link the card again.
     removed_ms: int = 0
 
 
@@ -191,9 +198,11 @@ class Settings:
     #: Open questions, and the ones answered within the last day.
     challenges: tuple[Challenge, ...] = ()
     bindings: tuple[Binding, ...] = ()
-    #: Until this instant loosenings wait the cooling-off of a new device or number; 0 = none is new.
+    #: Until this instant loosenings wait the cooling-off of a new device or number; 0 = none is
+    #: new.
     new_contact_until_ms: int = 0
-    #: When, if ever, rolling limits began to count (they count from the moment the first one is set).
+    #: When, if ever, rolling limits began to count (they count from the moment the first one is
+    #: set).
     rolling_since_ms: int = 0
 
 

@@ -1,7 +1,7 @@
 """Command: everything that may move a card's file, in the imperative.
 
-A command names one card, says who wants it, and carries either a request (a card message) or a change
-(what a person does). Nothing else ever reaches a file.
+A command names one card, says who wants it, and carries either a request (a card message) or a
+change (what a person does). Nothing else ever reaches a file.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ NETWORK: Final = Actor("network", Via.ISO8583)
 class Original:
     """Which earlier entry a reversal, completion, void, refund or increment is about.
 
-    Either `version` (HTTP: the id names it) or `trace_key` with what the message repeats of the original.
+    Either `version` (HTTP: the id names it) or `trace_key` with what the message repeats of the
+    original.
     """
 
     __slots__ = ("auth_code", "replacement_minor", "rrn", "terminal", "trace_key", "version")
@@ -66,12 +67,13 @@ class Original:
         self.version: Final = version
         #: Trace key of the original (see `identity.trace_key`); empty = not told.
         self.trace_key: Final = trace_key
-        #: Authorization code (DE38), rrn (DE37) and terminal (DE41) of the original; empty = not told.
+        #: Authorization code (DE38), rrn (DE37) and terminal (DE41) of the original; empty = not
+        #: told.
         self.auth_code: Final = auth_code
         self.rrn: Final = rrn
         self.terminal: Final = terminal
-        #: Partial reversal (DE95): what stands afterwards, in minor units of the original's transaction
-        #: currency; -1 = nothing stands, a full reversal.
+        #: Partial reversal (DE95): what stands afterwards, in minor units of the original's
+        #: transaction currency; -1 = nothing stands, a full reversal.
         self.replacement_minor: Final = replacement_minor
 
 
@@ -84,7 +86,10 @@ class Register:
 
 @dataclass(frozen=True)
 class UpdateCard:
-    """The issuer says something new of the card: closed, lost, frozen, active again, chip or not."""
+    """The issuer says something new of the card.
+
+    Closed, lost, frozen or active again; with a chip or without.
+    """
 
     status: CardStatus | None = None
     has_chip: bool | None = None
@@ -226,6 +231,6 @@ class Command:
         self.actor: Final = actor
         #: Digest (16 bytes) of the caller's Idempotency-Key and scope; empty = none.
         self.idempotency_key: Final = idempotency_key
-        #: 8 random bytes made at the door; references of questions and stops come from it, since the core
-        #: rolls no dice. Recorded, so that a replay says the same.
+        #: 8 random bytes made at the door; references of questions and stops come from it, since
+        #: the core rolls no dice. Recorded, so that a replay says the same.
         self.nonce: Final = nonce

@@ -1,8 +1,8 @@
 """Controls: what a cardholder may set on a card, one frozen value for each control and one for all.
 
-The values check themselves when they are made, so a control that exists is a control that is allowed. Lists
-are kept sorted: two settings that mean the same are equal. Which rules the controls follow is said in the
-room of each service (`zhiwei.services`); here is only what can be set.
+The values check themselves when they are made, so a control that exists is a control that is
+allowed. Lists are kept sorted: two settings that mean the same are equal. Which rules the controls
+follow is said in the room of each service (`zhiwei.services`); here is only what can be set.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from zhiwei.core.zone import zone_named
 PLACES_MAX: Final = 3
 CATEGORIES_MAX: Final = 100
 LIMITS_MAX: Final = 64
-#: The largest amount that a limit or threshold may name, in minor units; beyond it is a typing error.
+#: The largest amount that a limit or threshold may name, in minor units; beyond it is a typing
+#: error.
 AMOUNT_MAX: Final = 10**15
 COUNT_MAX: Final = 1_000_000
 ROLLING_SECONDS_MIN: Final = 10
@@ -37,7 +38,10 @@ class Scope(IntEnum):
 
 
 class LimitChannel(IntEnum):
-    """What a limit counts. One transaction may count in several. Numbers are stored, never reused."""
+    """What a limit counts; one transaction may count in several.
+
+    Numbers are stored and never reused.
+    """
 
     ALL = 0
     #: ATM withdrawal and transfer together.
@@ -117,7 +121,10 @@ class NightLock:
 
 @dataclass(frozen=True)
 class OnlineLock:
-    """线上/快捷支付锁: no online or quick-pay debits and no new bindings, always or in a daily window."""
+    """线上/快捷支付锁: no online or quick-pay debits and no new bindings.
+
+    It holds at all hours, or in a daily window.
+    """
 
     #: None = at all hours.
     window: DailyWindow | None = None
@@ -191,7 +198,8 @@ class Limits:
     """交易限额个性化定制: the cardholder's own limits, at most 64, each slot once."""
 
     items: tuple[Limit, ...]
-    #: A refund gives back what its purchase used, if it is still in the same window. Default: it does not.
+    #: A refund gives back what its purchase used, if it is still in the same window. Default: it
+    #: does not.
     refunds_restore: bool = False
 
     def __post_init__(self) -> None:
@@ -256,9 +264,9 @@ class DeclineAlert:
 
 
 Control: TypeAlias = (
-    "RegionLock | OverseasLock | NightLock | OnlineLock | OverseasOnlineLock | CategoryLock | CardLock"
-    " | Limits | MagstripeVerification | LargeSpendVerification | BalanceInquiryAlert"
-    " | BalanceChangeAlert | DeclineAlert"
+    "RegionLock | OverseasLock | NightLock | OnlineLock | OverseasOnlineLock | CategoryLock"
+    " | CardLock | Limits | MagstripeVerification | LargeSpendVerification"
+    " | BalanceInquiryAlert | BalanceChangeAlert | DeclineAlert"
 )
 
 
@@ -290,7 +298,10 @@ class Controls:
         object.__setattr__(self, "mask", bits)
 
     def of_type(self, control_type: str) -> Control | None:
-        """The control of a type, None where it is not set. The type must be one of CONTROL_TYPES."""
+        """The control of a type, None where it is not set.
+
+        The type must be one of CONTROL_TYPES.
+        """
         control: Control | None = getattr(self, control_type)
         return control
 

@@ -1,7 +1,7 @@
-"""The combination: every control is asked, all findings are kept, the strictest wins, whatever the order.
+"""The combination: every control is asked, all findings are kept, and the strictest wins.
 
-This is the law of the house (SEMANTICS 5): refuse > challenge > approve. It knows no room by name; it is
-handed the judges.
+This is the law of the house (SEMANTICS 5): refuse > challenge > approve, whatever the order. It
+knows no room by name; it is handed the judges.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from zhiwei.core.reason import LIFTABLE_BY_PERMISSION, Reason
 from zhiwei.core.request import Request
 from zhiwei.core.windows import Moment
 
-#: A judge says what its control finds about a request; it is given the file as of the moment (windows
-#: rolled, expired things gone) and changes nothing. An empty tuple means: no opinion.
+#: A judge says what its control finds about a request; it is given the file as of the moment
+#: (windows rolled, expired things gone) and changes nothing. An empty tuple means: no opinion.
 Judge: TypeAlias = "Callable[[Policy, CardState, Request, Moment], Findings]"
 
 
@@ -49,8 +49,8 @@ def decide(
 ) -> Verdict:
     """Ask all judges and combine what they find.
 
-    A judge that raises has found `RULE_FAILED`: unknown means closed, and says so. That is the one place
-    where an exception of a rule is caught.
+    A judge that raises has found `RULE_FAILED`: unknown means closed, and says so. That is the one
+    place where an exception of a rule is caught.
     """
     found: list[Finding] = []
     for name, judge in judges:
@@ -94,7 +94,8 @@ def _after_permissions(
 ) -> tuple[list[Finding], tuple[Permission, ...]]:
     """The findings with those marked that permissions lift, and the permissions that lifted any.
 
-    Permissions that may be used again go first, so that a one-use pass is spent only where it is needed.
+    Permissions that may be used again go first, so that a one-use pass is spent only where it is
+    needed.
     """
     fitting = [p for p in state.settings.permissions if fits(p, state, request, moment)]
     fitting.sort(key=lambda p: p.uses_left >= 0)
@@ -120,7 +121,10 @@ def _lifts(permission: Permission, finding: Finding) -> bool:
 
 
 def fits(permission: Permission, state: CardState, request: Request, moment: Moment) -> bool:
-    """Whether a permission speaks about this request: time, place, merchant, currency, amount, uses left."""
+    """Whether a permission speaks about this request.
+
+    Time, place, merchant, currency, amount and uses left must all fit.
+    """
     if not permission.from_ms <= moment.now_ms < permission.until_ms or permission.uses_left == 0:
         return False
     # A pass is bound to its merchant even where the message named none.
@@ -141,7 +145,10 @@ def fits(permission: Permission, state: CardState, request: Request, moment: Mom
 
 
 def billed_minor(state: CardState, request: Request) -> int:
-    """The amount in the card's own currency: billing where told, else the transaction's; -1 = neither."""
+    """The amount in the card's own currency, minor units; -1 = not told.
+
+    The billing amount where there is one, else the transaction's own.
+    """
     currency = state.settings.profile.currency
     if request.billing_currency == currency and request.billing_amount_minor >= 0:
         return request.billing_amount_minor

@@ -1,7 +1,7 @@
 """Controls as documents: the shape that the API shows, the audit trail keeps and the store files.
 
-One shape for all, so that what a cardholder sent is what an auditor reads. Amounts are whole minor units;
-times of day are `HH:MM`, with seconds only where they are not zero.
+One shape for all, so that what a cardholder sent is what an auditor reads. Amounts are whole minor
+units; times of day are `HH:MM`, with seconds only where they are not zero.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Entry: one row of a card's journal; what was wanted, what was decided and why, and what it moved."""
+"""Entry: one row of a card's journal.
+
+What was wanted, what was decided and why, and what it moved.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ class GroupState(IntEnum):
 
 @final
 class Group:
-    """An authorization and its follow-ups: what it holds in the counters now, and where it stands."""
+    """An authorization and its follow-ups.
+
+    What it holds in the counters now, and where it stands.
+    """
 
     __slots__ = ("approved_minor", "bookings", "refunded_minor", "state", "version")
 
@@ -37,8 +43,8 @@ class Group:
         #: Version of the entry that began the group.
         self.version: Final = version
         self.state: Final = state
-        #: What can still be given back, and to which windows: one booking for the original, and one more
-        #: for each increment that came in later windows.
+        #: What can still be given back, and to which windows: one booking for the original, and one
+        #: more for each increment that came in later windows.
         self.bookings: Final = bookings
         #: What stands approved now, minor units of the card's currency.
         self.approved_minor: Final = approved_minor

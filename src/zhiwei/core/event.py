@@ -1,4 +1,7 @@
-"""Event: what somebody must be told, in the past tense; written with the decision that caused it."""
+"""Event: what somebody must be told, in the past tense.
+
+It is written with the decision that caused it.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,10 @@ NEVER_MUTED: Final = frozenset(
 
 @final
 class Event:
-    """One thing that somebody must be told, with the facts that its sentence needs; no PAN, ever."""
+    """One thing that somebody must be told, with the facts that its sentence needs.
+
+    There is never a PAN among them.
+    """
 
     __slots__ = ("facts", "kind")
 

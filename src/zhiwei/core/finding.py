@@ -30,7 +30,8 @@ class Finding:
     ) -> None:
         self.outcome: Final = outcome
         self.reason: Final = reason
-        #: Type of the control that spoke, for example `night_lock`; `issuer` for the issuer's own rules.
+        #: Type of the control that spoke, for example `night_lock`; `issuer` for the issuer's own
+        #: rules.
         self.control: Final = control
         #: Names and numbers that prove it, for example `(("used", 48000), ("limit", 50000))`.
         self.facts: Final = facts

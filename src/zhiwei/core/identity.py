@@ -1,8 +1,8 @@
 """Identity of a card message: what makes a repeat a repeat.
 
-STAN alone wraps within a day at a busy terminal. The trace key is what every follow-up message repeats of
-its original (DE90: transmission time, STAN, acquirer, forwarder); entries are found by it, and the full
-identity (terminal, RRN and message class as well) is then compared field by field.
+STAN alone wraps within a day at a busy terminal. The trace key is what every follow-up message
+repeats of its original (DE90: transmission time, STAN, acquirer, forwarder); entries are found by
+it, and the full identity (terminal, RRN and message class as well) is then compared field by field.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def idempotency_key(scope: str, key: str) -> bytes:
 def keys_to_find(command: Command) -> tuple[bytes, ...]:
     """Digests by which the store finds the earlier entries that a command may be about.
 
-    Its own trace (a repeat, or a reversal that came first), its idempotency key, and its original's trace.
+    Its own trace (a repeat, or a reversal that came first), its idempotency key, and its original's
+    trace.
     """
     keys: list[bytes] = []
     if command.request is not None:
@@ -88,7 +89,7 @@ def keys_to_find(command: Command) -> tuple[bytes, ...]:
             keys.append(own)
     if command.idempotency_key:
         keys.append(command.idempotency_key)
-    if command.original is not None and command.original.trace_key:
-        if command.original.trace_key not in keys:
-            keys.append(command.original.trace_key)
+    named = command.original
+    if named is not None and named.trace_key and named.trace_key not in keys:
+        keys.append(named.trace_key)
     return tuple(keys)

@@ -1,7 +1,7 @@
 """Public ids: a prefix and the card's key and version, so that an id needs no lookup.
 
-`auth_`, `chg_`, `exc_`, `bind_`, `stop_` and `evt_` ids name an entry of a card's journal; `card_` ids name the
-card. The letters are base32hex in lower case (RFC 4648), which sorts as the bytes do.
+`auth_`, `chg_`, `exc_`, `bind_`, `stop_` and `evt_` ids name an entry of a card's journal; `card_`
+ids name the card. The letters are base32hex in lower case (RFC 4648), which sorts as the bytes do.
 """
 
 from __future__ import annotations

@@ -28,5 +28,6 @@ class Noticed:
 
 SILENT: Final = Noticed()
 
-#: A notice is given the file after the decision, and the entry; it cannot change the decision any more.
+#: A notice is given the file after the decision, and the entry; it cannot change the decision any
+#: more.
 Notice: TypeAlias = "Callable[[Policy, CardState, Entry, Moment], Noticed]"

@@ -1,4 +1,7 @@
-"""Places where a card can be used: countries (ISO 3166-1) and the provinces of China (GB/T 2260)."""
+"""Places where a card can be used.
+
+Countries (ISO 3166-1) and the provinces of China (GB/T 2260).
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,10 @@ COUNTRY_BY_NUMBER: Final[dict[str, Country]] = {c.number: c for c in _ALL}
 
 @dataclass(frozen=True)
 class Province:
-    """A province, municipality or autonomous region (省、直辖市、自治区) of the Chinese mainland."""
+    """A unit of the Chinese mainland that a region lock may name.
+
+    A province, municipality or autonomous region (省、直辖市、自治区).
+    """
 
     #: GB/T 2260, two digits.
     code: str
@@ -77,7 +83,8 @@ class Province:
     en: str
 
 
-# The 31 units that a region lock may name. Hong Kong, Macao and Taiwan are 境外: the overseas lock's.
+# The 31 units that a region lock may name. Hong Kong, Macao and Taiwan are 境外: the overseas
+# lock's.
 PROVINCES: Final[dict[str, Province]] = {
     code: Province(code, zh, en)
     for code, zh, en in (

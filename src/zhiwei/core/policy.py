@@ -41,14 +41,15 @@ class Policy:
     flagged_terminals: frozenset[str] = frozenset()
     #: Institutions with a payment licence; None = every institution counts as licensed.
     licensed_institutions: frozenset[str] | None = None
-    #: Threshold of the magstripe verification where the cardholder set none, minor units of CNY cards:
-    #: over 20,000.00 [银办发〔2017〕120号]; -1 = no default.
+    #: Threshold of the magstripe verification where the cardholder set none, minor units of CNY
+    #: cards: over 20,000.00 [银办发〔2017〕120号]; -1 = no default.
     magstripe_threshold: int = 2_000_000
     #: How long a question stays open.
     challenge_ms: int = 10 * MINUTE_MS
     #: How long a pass lasts.
     pass_ms: int = 15 * MINUTE_MS
-    #: Questions that one card may be asked in an hour; past it the request is refused without asking.
+    #: Questions that one card may be asked in an hour; past it the request is refused without
+    #: asking.
     challenges_per_hour: int = 10
     #: Whether "yes" by SMS with the reference may leave a pass.
     sms_may_approve: bool = True
@@ -75,7 +76,10 @@ class Policy:
         return max(atm, pos) if channel is Channel.UNKNOWN else pos
 
     def has_flagged(self, request: Request) -> bool:
-        """Whether the terminal is non-standard (非标终端): the message says so, or the issuer's list."""
+        """Whether the terminal is non-standard (非标终端).
+
+        The message says so, or the issuer's list does.
+        """
         if request.terminal_flagged:
             return True
         if not self.flagged_terminals or not request.terminal:

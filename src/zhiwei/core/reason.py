@@ -1,7 +1,7 @@
-"""Reason: why a request was refused or questioned. Closed, numbered, ordered; numbers are never reused.
+"""Reason: why a request was refused or questioned; a closed, numbered, ordered list.
 
-A smaller number is shown first: the hundreds are the classes of SEMANTICS 5 in their order. What a network
-is told (DE39) is not here: that is a table of each door's own.
+Numbers are never reused. A smaller number is shown first: the hundreds are the classes of SEMANTICS
+5 in their order. What a network is told (DE39) is not here: that is a table of each door's own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from typing import Final
 
 
 class Reason(IntEnum):
-    """One sentence that is true of a request. The order is the precedence, the hundreds are the classes."""
+    """One sentence that is true of a request.
+
+    The order is the precedence; the hundreds are the classes.
+    """
 
     # 1xx: the message itself.
     SAME_IDENTITY_OTHER_BODY = 101
@@ -64,8 +67,8 @@ class Reason(IntEnum):
         return self.name.lower()
 
 
-#: Place, time and verification findings, which a pass or a temporary permission may lift. Never a stop, a
-#: freeze, a medium or an issuer's rule (SEMANTICS 5).
+#: Place, time and verification findings, which a pass or a temporary permission may lift. Never a
+#: stop, a freeze, a medium or an issuer's rule (SEMANTICS 5).
 LIFTABLE_BY_PERMISSION: Final = frozenset(
     (
         Reason.REGION_LOCK_ACTIVE,

@@ -1,7 +1,7 @@
 """Request: one question ("may this card do this now?") or one report, after the wire is forgotten.
 
-Every door translates into this one value (SEMANTICS 2). `unknown` is a value: nothing is guessed here,
-policy decides what an unknown means.
+Every door translates into this one value (SEMANTICS 2). `unknown` is a value: nothing is guessed
+here, policy decides what an unknown means.
 """
 
 from __future__ import annotations
@@ -103,13 +103,17 @@ DEBIT_KINDS: Final = frozenset(
     )
 )
 
-#: China (中国大陆): the one country in which a transaction is domestic. Hong Kong, Macao and Taiwan are 境外.
+#: China (中国大陆): the one country in which a transaction is domestic. Hong Kong, Macao and Taiwan
+#: are 境外.
 DOMESTIC: Final = "CHN"
 
 
 @final
 class Request:
-    """One card message in normal form. Texts are empty and numbers negative where nothing was told."""
+    """One card message in normal form.
+
+    Texts are empty and numbers negative where nothing was told.
+    """
 
     __slots__ = (
         "acquirer",
@@ -211,7 +215,8 @@ class Request:
         #: The terminal's own date and time (DE13 + DE12); informative only.
         self.local_time: Final = local_time
         self.initiator: Final = initiator
-        #: Payment institution behind a quick-pay debit or a binding (支付机构), empty where not told.
+        #: Payment institution behind a quick-pay debit or a binding (支付机构), empty where not
+        #: told.
         self.institution: Final = institution
         #: The terminal is known as non-standard (非标终端) or was flagged by the issuer.
         self.terminal_flagged: Final = terminal_flagged
@@ -230,7 +235,10 @@ class Request:
 
     @property
     def is_domestic(self) -> bool:
-        """Known to be in the Chinese mainland; a province says so even where the country is missing."""
+        """Known to be in the Chinese mainland.
+
+        A province says so even where the country is missing.
+        """
         return self.country == DOMESTIC or (not self.country and bool(self.region))
 
     @property
@@ -247,7 +255,7 @@ class Request:
     def may_be_offline(self) -> bool:
         """An offline transaction (线下交易), or one whose channel is unknown and so could be one.
 
-        Offline := ATM cash withdrawal, ATM transfer-out, POS purchase and new POS pre-authorization.
+        Offline := ATM cash withdrawal, ATM transfer-out, POS purchase, new POS pre-authorization.
         """
         channel = self.channel
         kind = self.kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 from zhiwei.core.card_state import CardState
 from zhiwei.core.entry import Entry
@@ -11,9 +11,10 @@ from zhiwei.core.event import Event
 
 
 class Rejection(IntEnum):
-    """Why a command could not be carried out at all. Nothing is written; never an answer to a card message.
+    """Why a command could not be carried out at all; never the answer to a card message.
 
-    Numbers are not stored. The HTTP door maps each to a status and a problem code.
+    Nothing is written. Numbers are not stored. The HTTP door maps each to a status and a problem
+    code.
     """
 
     CARD_NOT_FOUND = 1
@@ -65,8 +66,9 @@ class Audit:
 class Result:
     """The outcome of a command.
 
-    Exactly one of these holds: `rejection` is set and nothing is written; `is_repeat` and `entry` is the
-    earlier one, and nothing is written; else `state` and `entry` are the next version of the file.
+    Exactly one of these holds: `rejection` is set and nothing is written; `is_repeat` and `entry`
+    is the earlier one, and nothing is written; else `state` and `entry` are the next version of the
+    file.
     """
 
     __slots__ = ("audits", "entry", "events", "is_repeat", "keys", "rejection", "state")
@@ -86,7 +88,8 @@ class Result:
         self.entry: Final = entry
         self.events: Final = events
         self.audits: Final = audits
-        #: Digests by which later commands find this entry (own trace, idempotency key, a reversed original).
+        #: Digests by which later commands find this entry (own trace, idempotency key, a reversed
+        #: original).
         self.keys: Final = keys
         self.is_repeat: Final = is_repeat
         self.rejection: Final = rejection
@@ -104,7 +107,8 @@ class Related:
     __slots__ = ("by_key", "heads")
 
     def __init__(self, by_key: tuple[Entry, ...] = (), heads: tuple[Entry, ...] = ()) -> None:
-        #: Entries found by the command's keys (see `keys_to_find`) or named by version, oldest first.
+        #: Entries found by the command's keys (see `keys_to_find`) or named by version, oldest
+        #: first.
         self.by_key: Final = by_key
         #: For each group among them that has follow-ups, its latest entry.
         self.heads: Final = heads

@@ -1,8 +1,8 @@
 """Settle: the card's file as of a moment; what time alone changes.
 
-Windows that are over are empty, holds that lapsed give back, loosenings whose cooling-off is over take effect,
-permissions and questions that ran out are gone. It is done lazily, before a decision or a reading, so no
-timer can be late, and it depends on nothing but the file and the moment.
+Windows that are over are empty, holds that lapsed give back, loosenings whose cooling-off is over
+take effect, permissions and questions that ran out are gone. It is done lazily, before a decision
+or a reading, so no timer can be late, and it depends on nothing but the file and the moment.
 """
 
 from __future__ import annotations
@@ -59,9 +59,10 @@ def given_back(
         times = min(count_left, booking.count)
         left -= amount
         count_left -= times
+        after = booking
         if amount or times:
             usage = moved(usage, booking, -amount, -times)
-            booking = Booking(
+            after = Booking(
                 booking.amount_minor - amount,
                 booking.count - times,
                 booking.channels,
@@ -70,7 +71,7 @@ def given_back(
                 booking.month,
                 booking.year,
             )
-        kept.append(booking)
+        kept.append(after)
     kept.reverse()
     usage = rolling_given_back(usage, group, amount_minor - left, count - count_left)
     return usage, tuple(kept)

@@ -1,8 +1,8 @@
 """Usage: what a card has spent in the windows of now; the only code that adds to it or takes back.
 
-Only the current day, week, month and year are kept: giving back goes to the window of the original, and a
-window that is over is never asked again. All windows of a card share its zone, so four numbers name them.
-Values are never changed, only replaced.
+Only the current day, week, month and year are kept: giving back goes to the window of the original,
+and a window that is over is never asked again. All windows of a card share its zone, so four
+numbers name them. Values are never changed, only replaced.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from zhiwei.core.controls import LimitChannel
 from zhiwei.core.windows import Moment
 
 CHANNELS: Final = len(LimitChannel)
-#: A rolling window remembers at most this many spends; older ones are merged into their successor, which
-#: can only make the count last longer, never shorter.
+#: A rolling window remembers at most this many spends; older ones are merged into their successor,
+#: which can only make the count last longer, never shorter.
 ROLLING_SPENDS_MAX: Final = 256
 
 
@@ -59,7 +59,10 @@ NOTHING_SPENT: Final = Spent(0, 0, 0, 0, 0, 0, 0, 0)
 
 @final
 class RollingSpend:
-    """One spend that rolling windows still see: when, through which channels, how much, how many."""
+    """One spend that rolling windows still see.
+
+    When it was, through which channels, how much and how many.
+    """
 
     __slots__ = ("amount_minor", "at_ms", "channels", "count", "group")
 
@@ -77,7 +80,10 @@ class RollingSpend:
 
 @final
 class Booking:
-    """What an authorization group holds in the counters, and in which windows: all that can be given back."""
+    """What an authorization group holds in the counters, and in which windows.
+
+    It is all that can be given back.
+    """
 
     __slots__ = ("amount_minor", "channels", "count", "day", "month", "week", "year")
 
@@ -192,7 +198,10 @@ def moved(usage: Usage, booking: Booking, amount_minor: int, count: int) -> Usag
 
 
 def rolling_added(usage: Usage, spend: RollingSpend, keep_after_ms: int) -> Usage:
-    """The counters with one more spend in the rolling windows, forgetting what no window can see."""
+    """The counters with one more spend in the rolling windows.
+
+    What no window can see any more is forgotten.
+    """
     kept = [old for old in usage.rolling if old.at_ms > keep_after_ms]
     kept.append(spend)
     while len(kept) > ROLLING_SPENDS_MAX:

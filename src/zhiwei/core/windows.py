@@ -1,7 +1,7 @@
 """Windows of time in the card's own zone: days, weeks, months, years, and hours of the night.
 
-Midnight belongs to the card's zone. A calendar period is named by one whole number (its ordinal), so that
-two instants lie in the same period exactly when their numbers are equal.
+Midnight belongs to the card's zone. A calendar period is named by one whole number (its ordinal),
+so that two instants lie in the same period exactly when their numbers are equal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ HOUR_MS: Final = 3_600_000
 def year_and_month(day: int) -> tuple[int, int]:
     """Civil year and month (1-12) of a day number (0 = 1970-01-01), proleptic Gregorian.
 
-    The calendar is counted in eras of 400 years that begin on 1 March, which puts the leap day last.
+    The calendar is counted in eras of 400 years that begin on 1 March, which puts the leap day
+    last.
     """
     shifted = day + 719_468
     era = shifted // 146_097
@@ -47,7 +48,10 @@ def day_number(year: int, month: int, day_of_month: int) -> int:
 
 @final
 class Moment:
-    """One instant as the card sees it: UTC ms, and the local day, week, month, year and time of day."""
+    """One instant as the card sees it.
+
+    UTC ms, and the local day, week, month, year and time of day.
+    """
 
     __slots__ = ("day", "month", "now_ms", "time_of_day_ms", "week", "year")
 
@@ -109,5 +113,6 @@ class DailyWindow:
         return arcs
 
 
-#: The night of the source: 23:00:00 inside, 05:00:00 outside [ICBC 2017: 23:00 to 5:00 the next day].
+#: The night of the source: 23:00:00 inside, 05:00:00 outside [ICBC 2017: 23:00 to 5:00 the next
+#: day].
 NIGHT: Final = DailyWindow(23 * HOUR_MS, 5 * HOUR_MS)

@@ -1,7 +1,8 @@
 """A time zone as data: when its offset changed, and to what.
 
-The zone database is a file, and the core reads no files; the assembly builds these tables once and hands
-them in. China has no daylight saving, but the card of a customer abroad may live in a zone that has.
+The zone database is a file, and the core reads no files; the assembly builds these tables once and
+hands them in. China has no daylight saving, but the card of a customer abroad may live in a zone
+that has.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ DAY_MS: Final = 86_400_000
 
 @final
 class Zone:
-    """An IANA zone: `local_ms` turns an instant (UTC epoch ms) into wall-clock ms since 1970-01-01."""
+    """An IANA zone.
+
+    `local_ms` turns an instant (UTC epoch ms) into wall-clock ms since 1970-01-01.
+    """
 
     __slots__ = ("name", "offsets_ms", "starts_ms")
 
@@ -34,7 +38,7 @@ class Zone:
         if len(self.offsets_ms) == 1:
             return self.offsets_ms[0]
         index = bisect_right(self.starts_ms, instant_ms) - 1
-        return self.offsets_ms[index if index > 0 else 0]
+        return self.offsets_ms[max(0, index)]
 
     def local_ms(self, instant_ms: int) -> int:
         """Wall-clock milliseconds since 1970-01-01T00:00 on this zone's own clocks."""
@@ -62,7 +66,10 @@ _sources: Final[list[Callable[[str], Zone | None]]] = []
 
 
 def zones_come_from(source: Callable[[str], Zone | None]) -> None:
-    """Say where zones come from; called once when the house is put together, before any name is asked."""
+    """Say where zones come from.
+
+    Called once when the house is put together, before any name is asked.
+    """
     _sources[:] = [source]
 
 

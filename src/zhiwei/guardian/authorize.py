@@ -1,4 +1,7 @@
-"""Authorize: a request that may be refused; judged, booked where approved, asked about where questioned."""
+"""Authorize: a request that may be refused.
+
+It is judged, booked where approved, and asked about where questioned.
+"""
 
 from __future__ import annotations
 
@@ -184,7 +187,10 @@ def booking_at(moment: Moment, amount_minor: int, count: int, channels: int) -> 
 
 
 def booked(case: Case, usage: Usage, booking: Booking, group: int = 0) -> Usage:
-    """The counters with a booking added; remembered for rolling windows while a rolling limit is set."""
+    """The counters with a booking added.
+
+    Rolling windows remember it while a rolling limit is set.
+    """
     usage = moved(usage, booking, booking.amount_minor, booking.count)
     if _counts_rolling(case):
         now_ms = case.moment.now_ms
@@ -196,7 +202,10 @@ def booked(case: Case, usage: Usage, booking: Booking, group: int = 0) -> Usage:
 
 
 def with_hold(holds: tuple[Hold, ...], hold: Hold) -> tuple[Hold, ...]:
-    """Open holds in order of expiry. Past the bound the first to lapse is forgotten: it then stays counted."""
+    """Open holds in order of expiry, with one more.
+
+    Past the bound the first to lapse is forgotten; it then stays counted.
+    """
     kept = [*holds, hold]
     kept.sort(key=_expiry_of)
     return tuple(kept[-HOLDS_MAX:])
@@ -242,7 +251,10 @@ def reversal_that_came_first(case: Case, request: Request) -> Entry | None:
 def _permissions_spent(
     case: Case, request: Request, verdict: Verdict
 ) -> tuple[Settings, tuple[Event, ...], str]:
-    """The settings after the permissions that this approval needed were used; the question they answer."""
+    """The settings after the permissions that this approval needed were used.
+
+    With it come the events, and the id of the question that a pass answered.
+    """
     settings = case.state.settings
     if not verdict.permissions:
         return settings, (), ""
@@ -271,7 +283,10 @@ def _permissions_spent(
 
 
 def _questioned(case: Case, request: Request, findings: Findings) -> Result:
-    """Refuse for now and ask the cardholder, unless the same question is open or too many were asked."""
+    """Refuse for now and ask the cardholder.
+
+    No second question is asked while the same one is open, nor past the hourly bound.
+    """
     settings = case.state.settings
     now_ms = case.moment.now_ms
     for open_one in settings.challenges:
@@ -335,13 +350,19 @@ def _free_reference(settings: Settings, nonce: bytes) -> str:
 
 
 def _has_room_for(settings: Settings, request: Request) -> bool:
-    """Whether one more institution can be linked; forgetting an old link would forget its switch."""
+    """Whether one more institution can be linked.
+
+    Forgetting an old link would forget its switch.
+    """
     known = any(b.institution == request.institution for b in settings.bindings)
     return known or len(settings.bindings) < BINDINGS_MAX
 
 
 def _with_binding(case: Case, settings: Settings, request: Request) -> Settings:
-    """The settings with a payment institution linked; linking it again while it is linked changes nothing."""
+    """The settings with a payment institution linked.
+
+    Linking it again while it is linked changes nothing.
+    """
     others = []
     for binding in settings.bindings:
         if binding.institution != request.institution:

@@ -17,7 +17,8 @@ from zhiwei.core.policy import Policy
 from zhiwei.core.result import Related
 from zhiwei.core.windows import Moment
 
-#: Whether going from one setting of a control to another could let something through that was refused.
+#: Whether going from one setting of a control to another could let something through that was
+#: refused.
 Loosens: TypeAlias = "Callable[[Control | None, Control | None], bool]"
 
 
@@ -26,8 +27,8 @@ class Rules:
     """The rooms as the desk knows them: who judges, who speaks, and which changes loosen."""
 
     judges: tuple[tuple[str, Judge], ...]
-    #: The judges that an increment is shown to: amount, status and stop only; place and time were judged
-    #: with the original.
+    #: The judges that an increment is shown to: amount, status and stop only; place and time were
+    #: judged with the original.
     increment_judges: tuple[tuple[str, Judge], ...]
     notices: tuple[Notice, ...]
     loosens: dict[str, Loosens]

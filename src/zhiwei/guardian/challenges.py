@@ -1,4 +1,7 @@
-"""Challenges: answers to questions. Yes leaves a pass, no sets a stop; the first valid answer wins."""
+"""Challenges: answers to questions.
+
+Yes leaves a pass, no sets a stop, and the first valid answer wins.
+"""
 
 from __future__ import annotations
 

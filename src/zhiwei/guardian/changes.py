@@ -1,4 +1,7 @@
-"""Changes: what people do to a card's file. Tightening acts at once; loosening needs proof and may wait."""
+"""Changes: what people do to a card's file.
+
+Tightening acts at once; loosening needs proof and may wait.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +104,8 @@ def _change_control(
         return rejected(Rejection.STRONG_AUTHENTICATION_REQUIRED)
     wait_ms = _cooling_off_ms(case) if loosens else 0
     settings = case.state.settings
-    # A newer wish for the same control replaces the one that waits; else a tightening would be undone later.
+    # A newer wish for the same control replaces the one that waits; else a tightening would be
+    # undone later.
     waiting = tuple(p for p in settings.pending if p.control_type != control_type)
     audit = Audit("control.set" if new else "control.removed", control_type, _text(old), _text(new))
     if wait_ms > 0:

@@ -7,8 +7,8 @@ from typing import Final, final
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Command, Register
 from zhiwei.core.entry import Entry
-from zhiwei.core.finding import Finding, Outcome
 from zhiwei.core.event import Event, EventKind
+from zhiwei.core.finding import Finding, Outcome
 from zhiwei.core.identity import has_same_body, is_same_message
 from zhiwei.core.policy import Policy
 from zhiwei.core.reason import Reason
@@ -38,13 +38,14 @@ class Guardian:
     ) -> Result:
         """What `command` does to the card's file at `clock_ms` (UTC epoch ms).
 
-        The card's own clock never runs back: a clock that was set back restores no limit (SEMANTICS 8).
+        The card's own clock never runs back: a clock that was set back restores no limit (SEMANTICS
+        8).
         """
         if state is None:
             if isinstance(command.change, Register):
                 return register(self.policy, command, command.change, clock_ms)
             return rejected(Rejection.CARD_NOT_FOUND)
-        now_ms = clock_ms if clock_ms > state.last_ms else state.last_ms
+        now_ms = max(state.last_ms, clock_ms)
         moment = Moment(now_ms, state.settings.profile.zone)
         repeat = _repeat_of_key(related, command)
         if repeat is not None:
@@ -86,7 +87,10 @@ def _answer(case: Case, request: Request) -> Result:
 
 
 def _repeat_of_key(related: Related, command: Command) -> Result | None:
-    """The earlier result of the same Idempotency-Key; a rejection where it came with another body."""
+    """The earlier result of the same Idempotency-Key, None where there is none.
+
+    It is a rejection where the key came with another body.
+    """
     if not command.idempotency_key:
         return None
     for earlier in related.by_key:

@@ -1,7 +1,8 @@
 """Follow-ups: what happens to an authorization later, and what is only reported.
 
-Reversal (冲正), void (撤销), completion (预授权完成), increment, refund (退货) and advice (通知). What they give back goes
-to the window of the original. None of them but the increment and the unmatched completion can be refused.
+Reversal (冲正), void (撤销), completion (预授权完成), increment, refund (退货) and advice (通知).
+What they give back goes to the window of the original. None of them but the increment and the
+unmatched completion can be refused.
 """
 
 from __future__ import annotations
@@ -72,7 +73,10 @@ def void(case: Case, request: Request) -> Result:
 
 
 def refund(case: Case, request: Request) -> Result:
-    """Money returned for a purchase. It restores no limit, unless the cardholder's limits say so."""
+    """Money returned for a purchase.
+
+    It restores no limit, unless the cardholder's limits say so.
+    """
     limits = case.state.settings.controls.limits
     original = _original(case)
     group = case.latest_of_group(original).group if original is not None else None
@@ -92,7 +96,8 @@ def refund(case: Case, request: Request) -> Result:
 def complete(case: Case, request: Request) -> Result:
     """Complete an approved pre-authorization; accepted even in the night window.
 
-    A completion that matches no hold would slip past every lock, so it is judged as the purchase that it is.
+    A completion that matches no hold would slip past every lock, so it is judged as the purchase
+    that it is.
     """
     hold = _hold_for(case, request)
     if hold is not None:
@@ -266,10 +271,10 @@ def _with_booking(bookings: tuple[Booking, ...], more: Booking) -> tuple[Booking
 
 
 def _standing_after(case: Case, original: Entry) -> int | None:
-    """What stands after a reversal, in the card's currency; None where it asks for more than there was.
+    """What stands after a reversal, in the card's currency; None = more than there ever was.
 
-    A replacement amount is in the original's transaction currency; where that is not the card's, what
-    stands is in proportion, rounded up, so that a limit never gets back too much.
+    A replacement amount is in the original's transaction currency; where that is not the card's,
+    what stands is in proportion, rounded up, so that a limit never gets back too much.
     """
     named = case.command.original
     replacement = -1 if named is None else named.replacement_minor
@@ -285,7 +290,10 @@ def _standing_after(case: Case, original: Entry) -> int | None:
 
 
 def _original(case: Case) -> Entry | None:
-    """The earlier entry that this command is about: by version, or by what the message repeats of it."""
+    """The earlier entry that this command is about.
+
+    It is named by version, or by what the message repeats of it.
+    """
     named = case.command.original
     if named is None:
         return None
@@ -312,7 +320,10 @@ def _has_rrn(entry: Entry, rrn: str) -> bool:
 
 
 def _hold_for(case: Case, request: Request) -> Hold | None:
-    """The hold that a completion completes: by the entry it names, or by authorization code and merchant."""
+    """The hold that a completion completes.
+
+    It is found by the entry it names, or by authorization code and merchant.
+    """
     original = _original(case)
     if original is not None and original.group is not None:
         for hold in case.state.holds:

@@ -1,4 +1,7 @@
-"""Outcome of a change: the entry that a change of the file leaves, with its events and audit lines."""
+"""Outcome of a change.
+
+The entry that a change of the file leaves, with its events and audit lines.
+"""
 
 from __future__ import annotations
 
@@ -44,5 +47,8 @@ def changed(
 
 
 def unchanged(case: Case) -> Result:
-    """What was wanted is so already; nothing is written, and the file is handed back as it stands."""
+    """What was wanted is so already.
+
+    Nothing is written, and the file is handed back as it stands.
+    """
     return Result(state=case.state, is_repeat=True)

@@ -1,4 +1,7 @@
-"""Permissions and bindings: what a cardholder lets through for a while, and whom they let debit at all."""
+"""Permissions and bindings.
+
+What a cardholder lets through for a while, and whom they let debit at all.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ from zhiwei.guardian.outcome import changed, unchanged
 def grant(case: Case, change: GrantPermission) -> Result:
     """Grant a temporary permission or a travel plan: a loosening with an end.
 
-    Its end is its safeguard, so it does not wait a cooling-off, except while a device or number is new.
+    Its end is its safeguard, so it does not wait a cooling-off, except while a device or number is
+    new.
     """
     actor = case.command.actor
     if actor.via is Via.SMS:

@@ -11,7 +11,10 @@ from zhiwei.core.result import Audit, Result
 
 
 def register(policy: Policy, command: Command, change: Register, clock_ms: int) -> Result:
-    """Open the file of a card that has none. A card that has one is left as it is (see `changes`)."""
+    """Open the file of a card that has none.
+
+    A card that has one is left as it is (see `changes`).
+    """
     state = CardState(command.card_key, 1, clock_ms, CHAIN_START, Settings(change.profile))
     entry = Entry(
         version=1,

@@ -1,4 +1,7 @@
-"""Stops (止付): placed at once and by anyone who may reduce; lifted only with strong authentication."""
+"""Stops (止付).
+
+They are placed at once, by anyone who may reduce, and lifted only with strong authentication.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ def lift(case: Case, change: LiftStop) -> Result:
 def stop_with(
     case: Case, settings: Settings, source: StopSource
 ) -> tuple[Settings, tuple[Event, ...], tuple[Audit, ...], str]:
-    """The settings with a stop, what to tell, what to audit, and the reference that people can quote."""
+    """The settings with a stop.
+
+    With them come what to tell, what to audit, and the reference that people can quote.
+    """
     if settings.stop is not None:
         return settings, (), (), settings.stop.reference
     number = int.from_bytes(case.command.nonce, "big") % _REFERENCE_SPACE

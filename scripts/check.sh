@@ -8,5 +8,5 @@ cd "$(dirname "$0")/.."
 step "format (make format mends it)" .venv/bin/ruff format --check --quiet .
 step "lint" .venv/bin/ruff check --output-format concise .
 step "types" .venv/bin/mypy
-step "house rules" .venv/bin/pytest -q tests/test_house.py
+step "house rules" .venv/bin/pytest -q tests/test_house.py tests/house
 finish check

@@ -1,0 +1,154 @@
+"""Who may import whom. Imports go one way, and rooms never import each other."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+
+from tests.house.tree import Module
+
+EVERYTHING = frozenset({"*"})
+
+#: What each part of the package may import of ours; a part may always import itself. The parts that
+#: may import everything wire the house together or use it as a stranger would; none of those above
+#: imports one of them.
+MAY_IMPORT: dict[str, frozenset[str]] = {
+    "core": frozenset(),
+    "services": frozenset({"core"}),
+    "words": frozenset({"core"}),
+    "ports": frozenset({"core"}),
+    "guardian": frozenset({"core", "services", "ports"}),
+    "engine": frozenset({"core", "ports"}),
+    "stores": frozenset({"core", "ports"}),
+    "zones": frozenset({"core"}),
+    "vault": frozenset({"core"}),
+    "gateways": frozenset({"core", "ports", "words", "vault"}),
+    "web": frozenset({"core", "ports", "words"}),
+    "workers": frozenset({"core", "ports", "words"}),
+    "observe": frozenset({"core", "ports"}),
+    "testing": EVERYTHING,
+    "simulate": EVERYTHING,
+    "bench": EVERYTHING,
+    "verify": EVERYTHING,
+    "assemble": EVERYTHING,
+    "cli": EVERYTHING,
+    "__main__": EVERYTHING,
+}
+
+#: The standard library that values and arithmetic need. No clock, no file, no socket, no chance.
+PURE_STDLIB = frozenset(
+    [
+        "__future__",
+        "abc",
+        "base64",
+        "binascii",
+        "bisect",
+        "collections",
+        "dataclasses",
+        "datetime",
+        "enum",
+        "functools",
+        "hashlib",
+        "hmac",
+        "itertools",
+        "json",
+        "math",
+        "operator",
+        "re",
+        "string",
+        "struct",
+        "types",
+        "typing",
+        "unicodedata",
+        "zlib",
+    ]
+)
+FRAMEWORKS = frozenset({"fastapi", "pydantic", "starlette", "uvicorn"})
+DRIVERS = frozenset({"aiosqlite", "psycopg", "sqlalchemy", "sqlite3"})
+#: What a part must not import of others' work, for parts that are not pure altogether.
+MUST_NOT_IMPORT: dict[str, frozenset[str]] = {
+    "ports": FRAMEWORKS | DRIVERS | {"socket", "asyncio"},
+    "guardian": FRAMEWORKS | DRIVERS | {"socket"},
+    "engine": FRAMEWORKS | DRIVERS | {"socket"},
+    "stores": FRAMEWORKS | {"socket"},
+    "gateways": DRIVERS,
+    "web": DRIVERS,
+    "workers": DRIVERS,
+}
+
+
+def may_import(part: str, target: str) -> bool:
+    """The table's answer; nobody but the program's own start imports the command line."""
+    if target in {"cli", "__main__"}:
+        return part == "__main__"
+    allowed = MAY_IMPORT[part]
+    return allowed is EVERYTHING or target in allowed
+
+
+def imported_names(module: Module) -> Iterator[tuple[ast.stmt, str]]:
+    """Every name that the file imports, in full: `zhiwei.core.money`."""
+    package = f"zhiwei.{module.name}".split(".")
+    if not module.is_package:
+        package = package[:-1]
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            origin = node.module or ""
+            if node.level:
+                parents = package[: len(package) - node.level + 1]
+                origin = ".".join([*parents, *([origin] if origin else [])])
+            for alias in node.names:
+                yield node, f"{origin}.{alias.name}"
+
+
+def imports_go_one_way(module: Module) -> Iterator[str]:
+    """No import goes up the table, no gateway imports another, and every part is in the table."""
+    part = module.name.partition(".")[0]
+    if not part:
+        return
+    if part not in MAY_IMPORT:
+        yield f"{module.path}:1: `{part}` has no place in the table MAY_IMPORT of {__name__}"
+        return
+    for node, name in imported_names(module):
+        package, _, rest = name.partition(".")
+        target = rest.partition(".")[0]
+        if package != "zhiwei" or target in {part, "__version__", ""}:
+            continue
+        if not may_import(part, target):
+            yield f"{module.at(node)}: `{part}` may not import `{target}`"
+
+
+def neighbours_keep_apart(module: Module) -> Iterator[str]:
+    """A room imports no other room, a gateway no other gateway, a store no other store."""
+    parts = module.name.split(".")
+    for street in ("services", "gateways", "stores"):
+        if parts[0] != street or len(parts) == 1:
+            continue
+        for node, name in imported_names(module):
+            target = name.split(".")
+            if target[:2] == ["zhiwei", street] and len(target) > 2 and target[2] != parts[1]:
+                if is_shared_furniture(street, target[2]):
+                    continue
+                yield f"{module.at(node)}: `{parts[1]}` may not import its neighbour `{target[2]}`"
+
+
+def is_shared_furniture(street: str, name: str) -> bool:
+    """Say what stores share: how states become bytes, written once for all of them."""
+    return street == "stores" and name in {"coding", "schema"}
+
+
+def foreign_imports_are_allowed(module: Module) -> Iterator[str]:
+    """The pure part imports arithmetic only; the others keep out of each other's trade."""
+    part = module.name.partition(".")[0]
+    for node, name in imported_names(module):
+        top = name.partition(".")[0]
+        if top == "zhiwei":
+            continue
+        if part in {"core", "services"} and top not in PURE_STDLIB:
+            kind = "the standard library's" if top in sys.stdlib_module_names else "the package"
+            yield f"{module.at(node)}: the pure part may not import {kind} `{top}`"
+        if top in MUST_NOT_IMPORT.get(part, frozenset()):
+            yield f"{module.at(node)}: `{part}` may not import `{top}`"

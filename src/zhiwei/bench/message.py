@@ -91,7 +91,7 @@ def offsets_of(body: bytes, last: int) -> dict[int, int]:
     bits = int.from_bytes(body[4 : 4 + width], "big")
     at = 4 + width
     found: dict[int, int] = {}
-    for number in range(2, last + 1):
+    for number in range(2, min(last, 8 * width) + 1):
         if not bits >> (8 * width - number) & 1:
             continue
         digits = VARIABLE.get(number)

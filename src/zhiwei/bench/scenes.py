@@ -62,9 +62,9 @@ class Scene:
 
 
 SCENES: Final[tuple[Scene, ...]] = (
-    Scene("chip purchase", 330, "0200", "000000", "5411", "051", "00", "502", 6_800),
+    Scene("chip purchase", 360, "0200", "000000", "5411", "051", "00", "502", 6_800),
     Scene("contactless purchase", 190, "0200", "000000", "5812", "072", "00", "602", 3_200),
-    Scene("stripe purchase", 40, "0200", "000000", "5311", "021", "00", "201", 60_000),
+    Scene("stripe purchase", 10, "0200", "000000", "5311", "021", "00", "201", 60_000),
     Scene("large purchase", 20, "0200", "000000", "5732", "051", "00", "502", 900_000),
     Scene("online purchase", 130, "0200", "000000", "5999", "812", "59", "007", 12_000),
     Scene("quick pay", 90, "0200", "000000", "4900", "102", "08", "007", 5_000, institution="4821"),
@@ -73,6 +73,10 @@ SCENES: Final[tuple[Scene, ...]] = (
     Scene("balance inquiry", 60, "0200", "310000", "6011", "051", "00", "502", 0),
     Scene("pre-authorization", 30, "0100", "030000", "7011", "051", "06", "502", 80_000),
 )
+
+#: What a card without a chip does instead of a purchase by chip.
+BY_STRIPE: Final = {"chip purchase", "contactless purchase", "large purchase"}
+STRIPE_PURCHASE: Final = next(scene for scene in SCENES if scene.name == "stripe purchase")
 
 #: Out of a thousand messages: how many are repeats of an earlier one, and how many take one back.
 REPEATS_PER_MILLE: Final = 10

@@ -15,13 +15,16 @@ from datetime import UTC, datetime
 from typing import Final
 
 from zhiwei.bench.cards import choose_cards, home_of, pan_of
+from zhiwei.bench.habits import has_chip
 from zhiwei.bench.message import Framing
 from zhiwei.bench.scenes import (
+    BY_STRIPE,
     MERCHANTS_A_PLACE,
     PLACES,
     REPEATS_PER_MILLE,
     REVERSALS_PER_MILLE,
     SCENES,
+    STRIPE_PURCHASE,
     Place,
     Scene,
     amounts_of,
@@ -90,8 +93,15 @@ def compose(plan: Plan, at: datetime | None = None) -> Traffic:
     if count > 99_999_999:
         raise ValueError(f"`{count}` messages are too many for one run: at most 99999999")
     rng = random.Random(plan.seed * 10_007 + plan.run)  # noqa: S311 - traffic must repeat, not be secret
-    scenes = rng.choices(SCENES, weights=[scene.weight for scene in SCENES], k=count)
     cards = choose_cards(rng, count, plan.cards, plan.skew)
+    scenes = [
+        scene if has_chip(card) or scene.name not in BY_STRIPE else STRIPE_PURCHASE
+        for scene, card in zip(
+            rng.choices(SCENES, weights=[scene.weight for scene in SCENES], k=count),
+            cards,
+            strict=True,
+        )
+    ]
     frames, offsets = _write_rows(scenes, cards, plan.framing, rng)
     stride = len(frames) // count
     traffic = Traffic(bytearray(frames), stride, share, plan.connections, cards=cards)

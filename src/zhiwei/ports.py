@@ -195,7 +195,11 @@ class Store(Protocol):
 
 
 class Reader(Protocol):
-    """Reads what is committed, beside the path and never blocking it. Thread-safe."""
+    """Reads what is committed, beside the path and never blocking it. Thread-safe.
+
+    Lists are newest first. Where only a lower bound (`after`) is given, a list holds the `limit`
+    rows nearest above it, still newest first, so that one can page in both directions.
+    """
 
     def card(self, card_key: bytes) -> CardState | None:
         """The card's file, None if it was never registered."""
@@ -222,10 +226,22 @@ class Reader(Protocol):
         """
         ...
 
+    def position(self, card_key: bytes, version: int) -> int:
+        """Position of an entry in the whole journal, counted from 1; 0 = there is no such entry."""
+        ...
+
     def cards(
-        self, *, cardholder: str = "", after: bytes = b"", limit: int = 100
+        self,
+        *,
+        cardholder: str = "",
+        after: bytes = b"",
+        before: bytes = b"",
+        limit: int = 100,
     ) -> list[CardState]:
-        """Cards in order of their key, after a key; of one cardholder or of all."""
+        """Cards in ascending order of their key; of one cardholder or of all.
+
+        Those nearest after a key, or (`before`) those nearest before one.
+        """
         ...
 
     def record(self, kind: type[R], record_id: str) -> R | None:
@@ -233,9 +249,18 @@ class Reader(Protocol):
         ...
 
     def records(
-        self, kind: type[R], *, subject: str = "", before: str = "", limit: int = 100
+        self,
+        kind: type[R],
+        *,
+        subject: str = "",
+        before: str = "",
+        after: str = "",
+        limit: int = 100,
     ) -> list[R]:
-        """Records of a kind, newest id first; of one subject or of all."""
+        """Records of a kind, greatest id first (ids begin with their time); of one subject or all.
+
+        The subject of a key or check-up is its `subject`, that of a cardholder the phone number.
+        """
         ...
 
     def audits(
@@ -248,4 +273,8 @@ class Reader(Protocol):
         self, *, card_key: bytes = b"", before: int = 0, after: int = 0, limit: int = 100
     ) -> list[EventRow]:
         """Events owed or told, by position in the outbox, newest first; of one card or of all."""
+        ...
+
+    def event(self, event_id: str) -> EventRow | None:
+        """One event of the outbox."""
         ...

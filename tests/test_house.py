@@ -88,8 +88,6 @@ def test_every_reason_has_words() -> None:
 
 
 def test_every_reason_has_a_wire_code() -> None:
-    """Each reason has its response code in the table of the ISO 8583 door, and nowhere else."""
-    answers = PACKAGE / "gateways" / "iso8583" / "answers.py"
-    if answers.exists():
-        source = answers.read_text(encoding="utf-8")
-        is_upheld(furniture.reasons_have_a_wire_code(REASONS, source))
+    """Each reason has its response code in the one table of all doors."""
+    codes = (PACKAGE / "gateways" / "response_codes.toml").read_text(encoding="utf-8")
+    is_upheld(furniture.reasons_have_a_wire_code(REASONS, codes))

@@ -111,18 +111,12 @@ def reasons_have_words(
         yield from missing_words(f"reason.{name.lower()}", words)
 
 
-def reasons_have_a_wire_code(reasons: Iterable[tuple[str, int]], answers: str) -> Iterator[str]:
-    """The answers of the ISO 8583 door name every reason, so that none falls to a default."""
-    named = {
-        node.attr
-        for node in ast.walk(ast.parse(answers))
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "Reason"
-    }
-    for name, _ in reasons:
-        if name not in named:
-            yield f"`Reason.{name}` has no wire code in gateways/iso8583/answers.py"
+def reasons_have_a_wire_code(reasons: Iterable[tuple[str, int]], codes: str) -> Iterator[str]:
+    """Each network's own table of response codes names every reason: none falls to a default."""
+    for network, table in tomllib.loads(codes).items():
+        for name, _ in reasons:
+            if "like" not in table and name.lower() not in table.get("reasons", {}):
+                yield f"`{name.lower()}` has no response code for {network}"
 
 
 def words_of(package: Path) -> dict[str, dict[str, str]]:

@@ -1,10 +1,11 @@
-"""`core/` and `services/` are functions of values: no clock, chance, world or inexact number."""
+"""The pure parts are functions of values: no clock, no chance, no world, no inexact number."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 
+from tests.house.layers import PURE_PARTS
 from tests.house.tree import Module
 
 #: Calls that reach outside, or answer differently from one run to the next (`hash` of a text does).
@@ -18,7 +19,7 @@ CLOCKS = frozenset({"date", "datetime", "time"})
 
 def pure_part_stays_pure(module: Module) -> Iterator[str]:
     """In the pure part nothing waits, reads a clock, touches the world or counts in floats."""
-    if module.name.partition(".")[0] not in {"core", "services"}:
+    if module.name.partition(".")[0] not in PURE_PARTS:
         return
     for node in ast.walk(module.tree):
         found = impurity(node)

@@ -61,6 +61,7 @@ def test_neighbours_that_import_each_other_are_found() -> None:
         ("services/night.py", "from zhiwei.services import spend_limits"),
         ("services/safety_locks/region.py", "from ..spend_limits import judge"),
         ("gateways/http/app.py", "from zhiwei.gateways.iso8583 import codec"),
+        ("gateways/http/app.py", "import zhiwei.gateways.iso8583.codec"),
         ("stores/sqlite/store.py", "from zhiwei.stores.memory import MemoryStore"),
     ):
         assert list(layers.neighbours_keep_apart(code(path, line))), line
@@ -68,6 +69,7 @@ def test_neighbours_that_import_each_other_are_found() -> None:
         ("services/__init__.py", "from zhiwei.services import spend_limits"),
         ("services/safety_locks/region.py", "from zhiwei.services.safety_locks import places"),
         ("stores/sqlite/store.py", "from zhiwei.stores.coding import encode_state"),
+        ("gateways/http/app.py", "from zhiwei.gateways.response_codes import ResponseCodes"),
     ):
         assert not list(layers.neighbours_keep_apart(code(path, line))), line
 
@@ -123,6 +125,7 @@ def test_impurity_is_found(line: str) -> None:
     """Each way to the world, a clock or inexact numbers is a complaint in the pure part only."""
     assert len(list(purity.pure_part_stays_pure(code("core/decide.py", line)))) == 1
     assert len(list(purity.pure_part_stays_pure(code("services/night.py", line)))) == 1
+    assert len(list(purity.pure_part_stays_pure(code("guardian/desk.py", line)))) == 1
     assert not list(purity.pure_part_stays_pure(code("gateways/http/app.py", line)))
 
 
@@ -281,9 +284,9 @@ def test_a_reason_without_words_or_code_is_found() -> None:
     words = {"zh": {"reason.night_lock_active": "夜间锁"}, "en": {}}
     reasons = [("NIGHT_LOCK_ACTIVE", 503)]
     assert len(list(furniture.reasons_have_words(reasons, words))) == 1
-    assert list(furniture.reasons_have_a_wire_code(reasons, "TABLE = {}"))
-    table = 'TABLE = {Reason.NIGHT_LOCK_ACTIVE: "62"}'
+    table = '[unionpay.reasons]\nnight_lock_active = "62"\n[visa-9g]\nlike = "visa"\n'
     assert not list(furniture.reasons_have_a_wire_code(reasons, table))
+    assert len(list(furniture.reasons_have_a_wire_code(reasons, f"{table}[visa]\n"))) == 1
 
 
 def test_enum_members_keep_their_doubles() -> None:

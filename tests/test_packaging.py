@@ -1,0 +1,102 @@
+"""The package as it is built and set up: what a wheel holds, what is pinned, what is compiled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from tests.house.tree import PACKAGE, ROOT, tracked_files
+
+
+def loaded(name: str, path: Path) -> ModuleType:
+    """A script of the repository, as a module."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def compile_script() -> ModuleType:
+    """`scripts/compile.py`, to be asked."""
+    return loaded("compile_script", ROOT / "scripts" / "compile.py")
+
+
+def test_a_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
+    """What git tracks below `src/zhiwei` is in the wheel, tables and SQL too, and no more."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    environment = {**os.environ, "ZHIWEI_PURE": "1"}
+    built = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    assert "pure Python wheel: ZHIWEI_PURE is set" in built.stdout + built.stderr
+    (wheel,) = tmp_path.glob("zhiwei-*-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        inside = {name for name in archive.namelist() if ".dist-info/" not in name}
+    expected = {
+        str(path.relative_to(PACKAGE.parent))
+        for path in tracked_files()
+        if path.is_relative_to(PACKAGE)
+    }
+    assert inside == expected
+
+
+def test_every_pin_satisfies_what_the_package_asks_for() -> None:
+    """`requirements-dev.txt` pins each direct dependency within the bounds of pyproject.toml."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = settings["project"]["dependencies"] + settings["dependency-groups"]["dev"]
+    lines = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
+    pins = {
+        pin.name.lower(): str(pin.specifier).removeprefix("==")
+        for pin in (Requirement(line) for line in lines if line and not line.startswith("#"))
+    }
+    for requirement in map(Requirement, asked):
+        assert requirement.specifier.contains(Version(pins[requirement.name.lower()])), requirement
+
+
+def test_the_hot_modules_are_a_list_of_real_files(compile_script: ModuleType) -> None:
+    """The list to compile finds the core, and leaves out files that hold nothing but names."""
+    hot = compile_script.hot_modules(ROOT)
+    assert "zhiwei/core/decide.py" in hot
+    assert "zhiwei/core/__init__.py" not in hot
+    assert all((ROOT / "src" / name).is_file() for name in hot)
+
+
+def test_a_changed_source_asks_for_a_new_compiled_copy(
+    compile_script: ModuleType, tmp_path: Path
+) -> None:
+    """The fingerprint changes with any byte of a source and with nothing else."""
+    package = tmp_path / "src" / "zhiwei" / "core"
+    package.mkdir(parents=True)
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "compile.py").write_text("pass\n", encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text("[tool]\n", encoding="utf-8")
+    source = package / "money.py"
+    source.write_text("x = 1\n", encoding="utf-8")
+    before = compile_script.fingerprint(tmp_path)
+    (package / "money.pyc").write_bytes(b"cache")
+    assert compile_script.fingerprint(tmp_path) == before
+    source.write_text("x = 2\n", encoding="utf-8")
+    assert compile_script.fingerprint(tmp_path) != before
+
+
+def test_a_machine_without_compiler_is_told_what_it_lacks(
+    compile_script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No compiler is a sentence with a remedy, not a traceback."""
+    monkeypatch.setenv("PATH", "")
+    assert "no C compiler is installed" in compile_script.why_not_compilable()

@@ -14,7 +14,8 @@ from zhiwei.core.zone import Zone, zones_come_from
 #: Offsets are known between these years; outside them the nearest one holds.
 FIRST_YEAR: Final = 2000
 LAST_YEAR: Final = 2100
-#: No zone has changed its offset twice within this time since FIRST_YEAR (tests/core walks all of them).
+#: No zone has changed its offset twice within this time since FIRST_YEAR (tests/core walks all of
+#: them).
 _STRIDE: Final = timedelta(days=4)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -50,6 +50,10 @@ class Zone:
         Where a change of offset skips midnight, the day begins at the change.
         """
         midnight = day * DAY_MS
+        index = bisect_right(self.starts_ms, midnight - 2 * DAY_MS)
+        if index == len(self.starts_ms) or self.starts_ms[index] > midnight + 2 * DAY_MS:
+            # No change of offset anywhere near, as on nearly every day.
+            return midnight - self.offsets_ms[index - 1 if index > 0 else 0]
         instant = midnight - self.offset_ms(midnight - self.offset_ms(midnight))
         # An offset change near midnight can put the guess on either side; walk to the exact edge.
         candidates = [instant]

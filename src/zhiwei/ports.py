@@ -162,7 +162,7 @@ class Store(Protocol):
         """Carry out commands in order, durably, all or none, and give a result for each.
 
         For each command the store loads the card's file and the earlier entries that the command
-        names (`related.keys_to_find`), calls the step, and writes the new file, the journal entry,
+        names (`Command.keys_to_find`), calls the step, and writes the new file, the journal entry,
         its keys, events and audit rows. A later command of the same batch sees what an earlier one
         did. The list returns only when everything is committed; otherwise an exception is raised
         and nothing has happened.

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias, final
 
 from zhiwei.core.card_state import CardStatus, Permission, Profile, StopSource
 from zhiwei.core.controls import Control
+from zhiwei.core.identity import request_trace_key
 from zhiwei.core.request import Request
 
 
@@ -210,7 +211,16 @@ Change: TypeAlias = (
 class Command:
     """What is wanted of one card."""
 
-    __slots__ = ("actor", "card_key", "change", "idempotency_key", "nonce", "original", "request")
+    __slots__ = (
+        "actor",
+        "card_key",
+        "change",
+        "idempotency_key",
+        "nonce",
+        "original",
+        "request",
+        "trace_key",
+    )
 
     def __init__(
         self,
@@ -226,6 +236,8 @@ class Command:
         self.card_key: Final = card_key
         #: Exactly one of request and change is given.
         self.request: Final = request
+        #: Digest of the message's own trace (16 bytes); empty where it has none.
+        self.trace_key: Final = b"" if request is None else request_trace_key(request)
         self.change: Final = change
         self.original: Final = original
         self.actor: Final = actor
@@ -234,3 +246,20 @@ class Command:
         #: 8 random bytes made at the door; references of questions and stops come from it, since
         #: the core rolls no dice. Recorded, so that a replay says the same.
         self.nonce: Final = nonce
+
+    @property
+    def keys_to_find(self) -> tuple[bytes, ...]:
+        """Digests by which the store finds the earlier entries that this command may be about.
+
+        Its own trace (a repeat, or a reversal that came first), its idempotency key, and its
+        original's trace. An original that is named by version is to be found as well.
+        """
+        keys: list[bytes] = []
+        if self.trace_key:
+            keys.append(self.trace_key)
+        if self.idempotency_key:
+            keys.append(self.idempotency_key)
+        named = self.original
+        if named is not None and named.trace_key and named.trace_key not in keys:
+            keys.append(named.trace_key)
+        return tuple(keys)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Final
 
-from zhiwei.core.command import Command
 from zhiwei.core.request import Request
 
 KEY_BYTES: Final = 16
@@ -74,22 +73,3 @@ def has_same_body(first: Request, second: Request) -> bool:
 def idempotency_key(scope: str, key: str) -> bytes:
     """Digest of a caller's Idempotency-Key within its scope (who calls, and which operation)."""
     return blake2b(f"i|{scope}|{key}".encode(), digest_size=KEY_BYTES).digest()
-
-
-def keys_to_find(command: Command) -> tuple[bytes, ...]:
-    """Digests by which the store finds the earlier entries that a command may be about.
-
-    Its own trace (a repeat, or a reversal that came first), its idempotency key, and its original's
-    trace.
-    """
-    keys: list[bytes] = []
-    if command.request is not None:
-        own = request_trace_key(command.request)
-        if own:
-            keys.append(own)
-    if command.idempotency_key:
-        keys.append(command.idempotency_key)
-    named = command.original
-    if named is not None and named.trace_key and named.trace_key not in keys:
-        keys.append(named.trace_key)
-    return tuple(keys)

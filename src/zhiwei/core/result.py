@@ -107,7 +107,7 @@ class Related:
     __slots__ = ("by_key", "heads")
 
     def __init__(self, by_key: tuple[Entry, ...] = (), heads: tuple[Entry, ...] = ()) -> None:
-        #: Entries found by the command's keys (see `keys_to_find`) or named by version, oldest
+        #: Entries found by the keys of the command (`Command.keys_to_find`) or by version, oldest
         #: first.
         self.by_key: Final = by_key
         #: For each group among them that has follow-ups, its latest entry.

@@ -50,19 +50,19 @@ class Zone:
         Where a change of offset skips midnight, the day begins at the change.
         """
         midnight = day * DAY_MS
-        index = bisect_right(self.starts_ms, midnight - 2 * DAY_MS)
-        if index == len(self.starts_ms) or self.starts_ms[index] > midnight + 2 * DAY_MS:
-            # No change of offset anywhere near, as on nearly every day.
-            return midnight - self.offsets_ms[index - 1 if index > 0 else 0]
-        instant = midnight - self.offset_ms(midnight - self.offset_ms(midnight))
-        # An offset change near midnight can put the guess on either side; walk to the exact edge.
-        candidates = [instant]
-        for start, offset in zip(self.starts_ms, self.offsets_ms, strict=True):
-            if abs(start - instant) <= DAY_MS:
-                candidates.append(start)
-                candidates.append(midnight - offset)
-        fitting = [c for c in candidates if self.local_ms(c) // DAY_MS >= day]
-        return min(fitting) if fitting else instant
+        # Offsets lie within a day of UTC, so every change that can matter lies near this guess.
+        guess = midnight - self.offset_ms(midnight)
+        first = bisect_right(self.starts_ms, guess - DAY_MS) - 1
+        last = bisect_right(self.starts_ms, guess + DAY_MS)
+        index = max(first, 0)
+        if last - index <= 1:
+            return midnight - self.offsets_ms[index]
+        candidates = [guess]
+        while index < last:
+            candidates.append(self.starts_ms[index])
+            candidates.append(midnight - self.offsets_ms[index])
+            index += 1
+        return min([c for c in candidates if self.local_ms(c) // DAY_MS >= day])
 
 
 _known: Final[dict[str, Zone]] = {}

@@ -6,6 +6,7 @@ It is judged, booked where approved, and asked about where questioned.
 from __future__ import annotations
 
 from dataclasses import replace
+from zlib import crc32
 
 from zhiwei.core.card_state import (
     BINDINGS_MAX,
@@ -25,7 +26,6 @@ from zhiwei.core.decide import Verdict, billed_minor, decide
 from zhiwei.core.entry import Entry, Group, GroupState
 from zhiwei.core.event import Event, EventKind
 from zhiwei.core.finding import Finding, Findings, Outcome
-from zhiwei.core.identity import request_trace_key
 from zhiwei.core.ids import entry_id
 from zhiwei.core.reason import Reason
 from zhiwei.core.request import Kind, MessageClass, Request
@@ -67,7 +67,8 @@ def approved(case: Case, request: Request, verdict: Verdict) -> Result:
     group: Group | None = None
     channels = 0
     if request.is_debit:
-        billed = billed_minor(state, request)
+        # An amount that nobody told in the card's currency spends nothing that could be counted.
+        billed = max(billed_minor(state, request), 0)
         channels = channels_of(request, state)
         booking = booking_at(case.moment, billed, 1, channels)
         usage = booked(case, usage, booking)
@@ -168,10 +169,8 @@ def keys_of(case: Case, extra_key: bytes = b"") -> tuple[bytes, ...]:
     """Digests by which later commands find this entry."""
     command = case.command
     keys: list[bytes] = []
-    if command.request is not None:
-        own = request_trace_key(command.request)
-        if own:
-            keys.append(own)
+    if command.trace_key:
+        keys.append(command.trace_key)
     if command.idempotency_key:
         keys.append(command.idempotency_key)
     if extra_key and extra_key not in keys:
@@ -213,8 +212,7 @@ def with_hold(holds: tuple[Hold, ...], hold: Hold) -> tuple[Hold, ...]:
 
 def auth_code(card_key: bytes, version: int) -> str:
     """Authorization code (DE38), six digits; the same for the same entry."""
-    mixed = (int.from_bytes(card_key[:6], "big") + version * 2_654_435_761) % _CODE_SPACE
-    return f"{mixed:06d}"
+    return str(_CODE_SPACE + crc32(card_key, version) % _CODE_SPACE)[1:]
 
 
 def _expiry_of(hold: Hold) -> int:
@@ -233,7 +231,7 @@ def _counts_rolling(case: Case) -> bool:
 
 def reversal_that_came_first(case: Case, request: Request) -> Entry | None:
     """The reversal of this very request, if it overtook it (a tombstone)."""
-    own = request_trace_key(request)
+    own = case.command.trace_key
     if not own:
         return None
     for earlier in case.related.by_key:

@@ -14,7 +14,6 @@ from zhiwei.core.decide import billed_minor, decide
 from zhiwei.core.entry import Entry, Flag, Group, GroupState
 from zhiwei.core.event import Event, EventKind
 from zhiwei.core.finding import NO_OPINION, Finding, Findings, Outcome
-from zhiwei.core.identity import request_trace_key
 from zhiwei.core.reason import Reason
 from zhiwei.core.request import Kind, MessageClass, Request
 from zhiwei.core.result import Rejection, Result, rejected
@@ -152,7 +151,7 @@ def increment(case: Case, request: Request) -> Result:
     verdict = decide(case.rules.increment_judges, case.policy, case.state, request, case.moment)
     if verdict.outcome is not Outcome.APPROVE:
         return refused(case, verdict.findings)
-    billed = billed_minor(case.state, request)
+    billed = max(billed_minor(case.state, request), 0)
     channels = group.bookings[0].channels if group.bookings else channels_of(request, case.state)
     booking = booking_at(case.moment, billed, 0, channels)
     usage = booked(case, case.state.usage, booking, group.version)
@@ -305,7 +304,7 @@ def _original(case: Case) -> Entry | None:
         if named.version:
             if entry.version == named.version:
                 return entry
-        elif named.trace_key and request_trace_key(request) == named.trace_key:
+        elif named.trace_key and entry.command.trace_key == named.trace_key:
             if named.terminal and request.terminal and named.terminal != request.terminal:
                 continue
             # The newest wins; an entry with the same RRN beats any other.

@@ -44,12 +44,13 @@ def family(pid: int) -> list[int]:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """Add up the user and system time of these processes and of their descendants, in seconds."""
+    """Add up the user and system time of these processes and all their descendants, in seconds."""
     total = 0
     for pid in {one for parent in pids for one in family(parent)}:
         stat = _stat(str(pid))
         if stat is not None:
-            total += int(stat[11]) + int(stat[12])
+            # Own user and system time, and that of children who have ended and were waited for.
+            total += sum(map(int, stat[11:15]))
     return total / _TICKS_A_SECOND
 
 

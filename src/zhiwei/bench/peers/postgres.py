@@ -3,8 +3,7 @@
 The way such a service is usually written, done with care: a pool of threads with one connection
 each; the card's row is locked, the rules look at it, its counters are written, the decision and
 what is owed are inserted, and the answer leaves after the commit. Statements are prepared, and one
-writes everything. (psycopg's pipeline mode was tried: fewer round trips, but a third fewer
-decisions.)
+writes everything. (psycopg's pipeline mode was tried: fewer round trips, but fewer decisions.)
 
 `python -m zhiwei.bench.peers.postgres --dsn DSN --cards N` fills the tables and prints `postgres
 HOST:PORT`.
@@ -123,7 +122,7 @@ class Desk:
         self._connection: Final = psycopg.connect(dsn, prepare_threshold=0)
 
     def answer(self, body: bytes) -> bytes:
-        """Decide a message, durably, and write its answer; a lost race for a repeat is tried again."""
+        """Decide a message, durably, and write its answer; try a lost race for a repeat again."""
         question = Question.read(body, offsets_of(body, 90))
         for _ in range(3):
             try:

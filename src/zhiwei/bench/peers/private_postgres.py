@@ -30,7 +30,7 @@ _SETTINGS: Final = {
 
 
 def programs() -> Path | None:
-    """Return the folder with `initdb` and `pg_ctl`, the newest where there are several, None without."""
+    """Return the folder with `initdb` and `pg_ctl`, the newest if there are more; None if none."""
     found = [path.parent for path in Path("/usr/lib/postgresql").glob("[0-9]*/bin/initdb")]
     if found:
         return max(found, key=lambda path: float(path.parent.name))

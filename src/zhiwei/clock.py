@@ -38,7 +38,7 @@ class ManualClock:
         """UTC epoch milliseconds."""
         return self._system.now_ms() if self._now_ms is None else self._now_ms
 
-    def set(self, now_ms: int) -> None:
+    def move_to(self, now_ms: int) -> None:
         """Stand still at an instant, earlier or later than before."""
         self._now_ms = now_ms
 

@@ -1,4 +1,4 @@
-"""The rooms: one module for each service. This is the list of who judges, who speaks, and what loosens.
+"""The rooms, one module for each service: who judges, who speaks, and what loosens.
 
 A newcomer who lists this folder has read the product's brochure. Rooms do not know each other.
 """

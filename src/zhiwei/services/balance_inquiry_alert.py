@@ -1,4 +1,4 @@
-"""Balance-inquiry alert (自助渠道余额查询提醒): who asks for the balance at a machine is told to the holder at once.
+"""Balance-inquiry alert (自助渠道余额查询提醒): an inquiry at a machine is told at once.
 
 A copied card is usually tried out with a balance inquiry first. Inquiries at ATM, POS and kiosk
 alert, also refused ones, with place and time; those by the holder's own app, online or at the

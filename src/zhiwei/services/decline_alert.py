@@ -1,4 +1,4 @@
-"""Decline alert (拒绝交易提醒): every refusal is told, with the control that made it and what can be done.
+"""Decline alert (拒绝交易提醒): every refusal is told, with its control and the remedy.
 
 Told are refused requests and increments of the card. A question (challenge) tells of itself, and a
 conflict of two messages is an alert of its own; a repeat of a refused message is no new refusal.

@@ -1,4 +1,4 @@
-"""Large-spend verification (借记卡大额消费核实): a purchase above the holder's threshold is asked about first.
+"""Large-spend verification (借记卡大额消费核实): large purchases are asked about first.
 
 A purchase or pre-authorization on any channel whose amount is more than the threshold (exactly the
 threshold passes) is refused for the moment and the cardholder is asked. "Yes" leaves a pass for one

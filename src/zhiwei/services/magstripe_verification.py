@@ -1,4 +1,4 @@
-"""Magstripe verification (磁条卡消费交易附加验证): a large purchase by stripe alone is asked about first.
+"""Magstripe verification (磁条卡消费交易附加验证): large stripe purchases are asked about.
 
 A purchase or pre-authorization at a POS, by the stripe of a card that has no chip, is questioned
 when its amount is more than the threshold (exactly the threshold passes), or when the terminal is

@@ -1,4 +1,4 @@
-"""Medium (介质): a chip card is not paid with by its stripe, and flagged terminals do not read balances.
+"""Medium (介质): chip cards do not pay by stripe, flagged terminals read no balance.
 
 Fallback (降级): where a chip card is used by its stripe, debits and balance inquiries are refused
 outright ("please use the chip"): stripes can be copied, chips cannot, and since 1 May 2017

@@ -30,7 +30,7 @@ BINDING: Final = "binding"
 
 
 def judge(policy: Policy, state: CardState, request: Request, moment: Moment) -> Findings:
-    """Refuse online and quick-pay debits and new bindings, by the lock or by an institution's switch."""
+    """Refuse online and quick-pay debits and new bindings, by lock or institution switch."""
     settings = state.settings
     lock = settings.controls.online_lock
     if lock is None and not settings.bindings:

@@ -1,4 +1,4 @@
-"""Overseas card-not-present lock (境外无卡支付锁): no payments without the card to merchants abroad.
+"""Overseas card-not-present lock (境外无卡支付锁): nothing abroad without the card.
 
 Online and quick-pay debits at merchants outside the Chinese mainland are refused, whoever started
 them, and institutions known to be abroad cannot be linked. Domestic online payments pass. Where the

@@ -105,7 +105,7 @@ def judge(policy: Policy, state: CardState, request: Request, moment: Moment) ->
 
 
 def channels_of(request: Request, state: CardState) -> int:
-    """The limit channels in which a debit counts, as a mask (bit n = LimitChannel n); 0 for the rest."""
+    """The limit channels in which a debit counts: bit n = LimitChannel n; 0 for the rest."""
     if not request.is_debit:
         return 0
     channel = request.channel
@@ -160,14 +160,18 @@ def reports(
                         value = ceiling.value
                 taken.add(limit.slot)
                 rows.append(_report(limit, value, state, moment, amount_minor))
-    for ceiling in policy.ceilings:
-        if channels >> ceiling.channel & 1 and ceiling.slot not in taken:
-            rows.append(_report(ceiling, ceiling.value, state, moment, amount_minor))
+    rows.extend(
+        [
+            _report(ceiling, ceiling.value, state, moment, amount_minor)
+            for ceiling in policy.ceilings
+            if channels >> ceiling.channel & 1 and ceiling.slot not in taken
+        ]
+    )
     return tuple(rows)
 
 
 def notice(policy: Policy, state: CardState, entry: Entry, moment: Moment) -> Noticed:
-    """Tell the holder of own limits when an approval brings a period to four fifths of its limit."""
+    """Tell when an approval brings a period to four fifths of a limit; for own limits only."""
     request = entry.command.request
     if not entry.limits or request is None or entry.outcome is not Outcome.APPROVE:
         return SILENT
@@ -179,7 +183,7 @@ def notice(policy: Policy, state: CardState, entry: Entry, moment: Moment) -> No
     amount_minor = max(billed_minor(state, request), 0)
     events: list[Event] = []
     for report in entry.limits:
-        if report.period == Period.TRANSACTION or report.period == Period.ROLLING:
+        if not report.resets_ms:
             continue
         added = amount_minor if report.measure == Measure.AMOUNT else (0 if is_increment else 1)
         mark = report.limit * _NEARLY[0]
@@ -223,10 +227,7 @@ def loosens(old: Limits | None, new: Limits | None) -> bool:
         return False
     if new is None:
         return True
-    for limit in old.items:
-        if not any(_implies(other, limit) for other in new.items):
-            return True
-    return False
+    return not all(any(_implies(other, limit) for other in new.items) for limit in old.items)
 
 
 def _judge_one(

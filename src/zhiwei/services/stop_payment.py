@@ -1,4 +1,4 @@
-"""Stop payment (借记卡短信止付): one message from the registered number, and nothing more is debited.
+"""Stop payment (借记卡短信止付): one message, and nothing more is debited.
 
 While a stop stands, every debit on every channel is refused, quick pay, direct debit and counter
 included, and no payment institution can be linked. Balance inquiries, money that comes in, refunds,

@@ -1,4 +1,4 @@
-"""Night lock (夜间锁): between two hours of the night, by default 23:00 and 05:00, the card does not pay in person.
+"""Night lock (夜间锁): from 23:00 to 05:00, or other hours, no payments in person.
 
 The start is inside and the end is outside: 22:59:59.999 passes, 23:00:00.000 does not, 05:00:00.000
 passes. The clock is the issuer's at the instant the message came, read in the card's zone (or the
@@ -55,7 +55,7 @@ def judge(policy: Policy, state: CardState, request: Request, moment: Moment) ->
 
 
 def loosens(old: NightLock | None, new: NightLock | None) -> bool:
-    """Removing the lock loosens; so do a window that leaves hours open, a narrower scope, another zone."""
+    """Removing it loosens; so does a window that leaves hours open, a narrower scope, a zone."""
     if old is None:
         return False
     if new is None or new.time_zone != old.time_zone:

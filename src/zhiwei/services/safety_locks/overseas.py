@@ -1,4 +1,4 @@
-"""Overseas lock (境外锁): abroad the card pays in person only in the 0 to 3 countries its holder chose.
+"""Overseas lock (境外锁): in person abroad only in the 0 to 3 countries that were chosen.
 
 An offline transaction in any other country or region is refused; with none chosen, all of them.
 Hong Kong, Macao and Taiwan count as abroad (境外); in the Chinese mainland the lock is silent.

@@ -1,4 +1,4 @@
-"""Region lock (地区锁): within China the card pays in person only in the 1 to 3 provinces its holder chose.
+"""Region lock (地区锁): in person in China only in the 1 to 3 provinces that were chosen.
 
 A domestic offline transaction in another province is refused. Abroad the lock is silent: that is
 the overseas lock's. Where the province is unknown the issuer's policy decides (refused at an ATM,

@@ -10,8 +10,8 @@ pytest=(.venv/bin/pytest -q -n "${JOBS:-2}" -m "not slow")
 pure=(tests/core tests/services)
 # What runs mostly inside compiled modules.
 hot=()
-for folder in tests/core tests/services tests/engine tests/gateways/iso8583 tests/stores; do
-    if [ -d "$folder" ]; then hot+=("$folder"); fi
+for name in core services guardian engine gateways/iso8583 stores; do
+    if [ -e "tests/$name" ]; then hot+=("tests/$name"); fi
 done
 
 test_compiled() {

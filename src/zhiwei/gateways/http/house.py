@@ -1,0 +1,180 @@
+"""House: what the HTTP door is handed, as one value. It reaches nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeAlias
+
+from prometheus_client import CollectorRegistry
+
+from zhiwei.core.card_state import CardState
+from zhiwei.core.command import Actor, Command
+from zhiwei.core.decide import Judge
+from zhiwei.core.entry import LimitReport
+from zhiwei.core.finding import Facts
+from zhiwei.core.policy import Policy
+from zhiwei.core.reason import Reason
+from zhiwei.core.request import Request
+from zhiwei.core.result import Audit, Result
+from zhiwei.core.windows import Moment
+from zhiwei.gateways.http.record_ids import IdMint
+from zhiwei.gateways.response_codes import ResponseCodes
+from zhiwei.ports import Reader, Record
+
+Document: TypeAlias = "dict[str, Any]"
+
+
+class Clock(Protocol):
+    """The one clock of the house."""
+
+    def now_ms(self) -> int:
+        """UTC epoch milliseconds."""
+        ...
+
+
+class MovableClock(Clock, Protocol):
+    """The clock of the test mode: it stands still until it is moved."""
+
+    def move_to(self, now_ms: int) -> None:
+        """It is `now_ms` from now on."""
+        ...
+
+
+class CardVault(Protocol):
+    """Turns card numbers into card keys (`zhiwei.vault`)."""
+
+    def card_key(self, number: str) -> bytes:
+        """Key of a number in a message; raises ZhiweiError where it is none."""
+        ...
+
+    def new_card_key(self, number: str) -> bytes:
+        """Key of a number to register; its check digit must be right too."""
+        ...
+
+    def token_key(self, token: str) -> bytes:
+        """Key of an issuer's own token."""
+        ...
+
+    def derived_secret(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for another purpose."""
+        ...
+
+
+class Words(Protocol):
+    """The sentences that people read."""
+
+    def sentence(self, reason: Reason, facts: Facts) -> dict[str, str]:
+        """The cardholder's sentence for a reason: `zh` and `en`."""
+        ...
+
+    def remedy(self, reason: Reason) -> str:
+        """What can be done: `exception`, `wait`, `change_control`, `answer_challenge`, ..."""
+        ...
+
+
+class Submit(Protocol):
+    """Hands commands to the engine; thread-safe to the path."""
+
+    def __call__(self, commands: list[Command]) -> Awaitable[list[Result]]:
+        """Carry out all or none, durably, in order.
+
+        Raises:
+            StoreUnavailableError: nothing was done: the store cannot write, or too much waits.
+        """
+        ...
+
+
+class Keep(Protocol):
+    """Keeps records that are in no card's file."""
+
+    def __call__(
+        self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor
+    ) -> Awaitable[None]:
+        """Keep all or none, durably.
+
+        Raises:
+            StoreUnavailableError: nothing was kept.
+        """
+        ...
+
+
+class Word(Protocol):
+    """A member of an enumeration, of which only the name matters here."""
+
+    @property
+    def name(self) -> str:
+        """For example `STOP_ALL`."""
+        ...
+
+
+class Heard(Protocol):
+    """A text message as the stop-payment room understood it."""
+
+    @property
+    def kind(self) -> Word:
+        """STOP_ONLY_CARD, STOP_TAIL, STOP_ALL, HELP or UNREADABLE."""
+        ...
+
+    @property
+    def tail(self) -> str:
+        """Last four digits for STOP_TAIL, else empty."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """What the services can be asked, as functions of values."""
+
+    #: How full each limit of a card is; the file must be settled to the moment.
+    limits: Callable[[CardState, Moment], tuple[LimitReport, ...]]
+    #: The judge of each control that judges, by type of control.
+    judges: Mapping[str, Judge]
+    #: Bits of the limit channels that a request counts in.
+    channels: Callable[[Request, CardState], int]
+    #: Runs the security check-up of a cardholder's cards: cards, `quick` or `full`, now.
+    examine: Callable[[Sequence[CardState], str, int], Document]
+    #: Reads a text message (SEMANTICS 3.6).
+    read_message: Callable[[str], Heard]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Bounds of the door; every one has a limit, so that nothing grows without end."""
+
+    #: Bytes of a request body.
+    body_max: int = 262_144
+    #: Seconds for a whole body to arrive.
+    body_seconds: float = 10.0
+    #: Requests at once with one key.
+    requests_at_once: int = 256
+    #: How long the answer to a POST is kept for its Idempotency-Key.
+    answers_kept_ms: int = 24 * 3_600_000
+    #: Journal entries that a preview looks at, at most.
+    preview_entries_max: int = 20_000
+
+
+DEFAULT_SETTINGS: Final = Settings()
+
+
+@dataclass(frozen=True)
+class House:
+    """Everything behind the door."""
+
+    submit: Submit
+    keep: Keep
+    reader: Reader
+    policy: Policy
+    clock: Clock
+    vault: CardVault
+    codes: ResponseCodes
+    words: Words
+    rooms: Rooms
+    #: Where metrics are collected; the engine's are in it too.
+    metrics: CollectorRegistry
+    #: Empty while the house takes work; else why not, in a few words.
+    unready: Callable[[], str]
+    #: The clock once more where it can be set (`--test-mode`); None = real time.
+    test_clock: MovableClock | None = None
+    settings: Settings = DEFAULT_SETTINGS
+    mint: IdMint = field(default_factory=IdMint)

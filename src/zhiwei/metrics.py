@@ -9,10 +9,14 @@ from collections import Counter as Tally
 from collections.abc import Sequence
 from typing import Final, final
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from zhiwei.core.command import Via
 from zhiwei.core.result import Result
+from zhiwei.engine import Failure
+
+_log: Final = structlog.get_logger()
 
 #: Seconds; the target is a p99 of 10 ms at half load.
 _SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -106,6 +110,22 @@ class Metrics:
         self.commit.observe(commit_seconds)
         self.batch.observe(len(results))
         self.queue.set(queue)
+
+    def observe_failure(self, failure: Failure, count: int, error: BaseException | None) -> None:
+        """Count commands that got no result, and say once per batch why."""
+        if failure is Failure.BUSY:
+            self.busy.inc(count)
+            return
+        self.store_failures.inc()
+        # The exception's text may quote what a caller sent; its type and place are enough.
+        _log.error(
+            "batch_failed",
+            failure=failure.name.lower(),
+            commands=count,
+            error=type(error).__name__,
+            detail=str(error) if failure is Failure.UNAVAILABLE else "",
+            exc_info=error if failure is Failure.BUG else None,
+        )
 
     def text(self) -> bytes:
         """The series in Prometheus's text format."""

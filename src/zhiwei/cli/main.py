@@ -1,0 +1,62 @@
+"""`zhiwei`: the commands, and the one place where an error becomes an exit code.
+
+Exit codes: 0 done · 1 done, and the answer is no (`verify` found something) · 2 wrong words on the
+command line · 3 cannot be done (the message says why and what to do) · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Final
+
+import typer
+
+import zhiwei
+from zhiwei.cli.keys import keys
+from zhiwei.cli.serve import serve
+from zhiwei.core.errors import ZhiweiError
+
+EXIT_NO: Final = 1
+EXIT_CANNOT: Final = 3
+EXIT_INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="zhiwei",
+    help="智卫 zhiwei: the guardian of card accounts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command()(serve)
+app.add_typer(keys, name="keys")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"zhiwei {zhiwei.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Every cardholder decides what their card may do; every decision is durable and explained."""
+
+
+def main() -> None:
+    """Run the command line; the entry point of the package."""
+    if not __debug__:
+        # Assertions guard what is stored; without them a bug could be written down.
+        sys.stderr.write("zhiwei: does not run with `python -O`; start it without\n")
+        raise SystemExit(EXIT_CANNOT)
+    try:
+        app()
+    except ZhiweiError as error:
+        sys.stderr.write(f"zhiwei: {error}\n")
+        raise SystemExit(EXIT_CANNOT) from None
+    except KeyboardInterrupt:
+        raise SystemExit(EXIT_INTERRUPTED) from None

@@ -37,6 +37,7 @@ def judge(policy: Policy, state: CardState, request: Request, moment: Moment) ->
     facts: tuple[tuple[str, int | str], ...] = (
         ("amount", amount_minor if amount_minor >= 0 else "unknown"),
         ("threshold", verification.threshold),
+        ("currency", state.settings.profile.currency),
     )
     return (Finding(Outcome.CHALLENGE, Reason.LARGE_SPEND_VERIFICATION, CONTROL, facts),)
 

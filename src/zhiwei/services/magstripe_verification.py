@@ -45,9 +45,11 @@ def judge(policy: Policy, state: CardState, request: Request, moment: Moment) ->
     amount_minor = billed_minor(state, request)
     if 0 <= amount_minor <= threshold:
         return NO_OPINION
-    facts = (("amount", amount_minor), ("threshold", threshold))
-    if amount_minor < 0:
-        facts = (("amount", "unknown"), ("threshold", threshold))
+    facts = (
+        ("amount", amount_minor if amount_minor >= 0 else "unknown"),
+        ("threshold", threshold),
+        ("currency", state.settings.profile.currency),
+    )
     return (Finding(Outcome.CHALLENGE, Reason.MAGSTRIPE_VERIFICATION, CONTROL, facts),)
 
 

@@ -267,12 +267,11 @@ def _judge_one(
         outcome, reason = policy.outcome_of_unknown_place(request.channel), Reason.LOCATION_UNKNOWN
         if outcome is Outcome.APPROVE:
             return
-    found.append((limit, Finding(outcome, reason, control, _facts(limit, used, adds, request))))
+    facts = _facts(limit, used, adds, state.settings.profile.currency)
+    found.append((limit, Finding(outcome, reason, control, facts)))
 
 
-def _facts(
-    limit: Limit, used: int, adds: int, request: Request
-) -> tuple[tuple[str, int | str], ...]:
+def _facts(limit: Limit, used: int, adds: int, currency: str) -> tuple[tuple[str, int | str], ...]:
     """The numbers that prove a finding about a limit."""
     facts: tuple[tuple[str, int | str], ...] = (
         ("channel", limit.channel.name.lower()),
@@ -282,6 +281,8 @@ def _facts(
         ("limit", limit.value),
         ("amount" if limit.measure is Measure.AMOUNT else "count", adds),
     )
+    if limit.measure is Measure.AMOUNT:
+        facts = (*facts, ("currency", currency))
     if limit.period is Period.ROLLING:
         facts = (*facts, ("seconds", limit.seconds))
     return facts

@@ -15,6 +15,8 @@ from zhiwei.core.controls import PLACES_MAX, Limit, LimitChannel, Measure, Perio
 from zhiwei.core.documents import limit_document
 from zhiwei.core.ids import card_id
 from zhiwei.core.money import BY_CODE
+from zhiwei.core.windows import day_number, year_and_month
+from zhiwei.core.zone import DAY_MS
 from zhiwei.services.security_checkup.history import LOOKED_BACK_MS, CardHistory
 from zhiwei.services.security_checkup.report import EvidenceFacts, Fix, FixBody
 
@@ -70,7 +72,7 @@ def overseas_lock_off(card: CardState, history: CardHistory | None, now_ms: int)
     countries = sorted([country for country, _ in history.countries])
     evidence["countries"] = countries
     evidence["uses"] = sum([uses for _, uses in history.countries])
-    evidence["last_ms"] = history.overseas_last_ms
+    evidence["last_day"] = _day(card, history.overseas_last_ms)
     return Gap("used_in", evidence, _put(card, "overseas_lock", {"countries": countries}))
 
 
@@ -89,7 +91,7 @@ def night_lock_off(card: CardState, history: CardHistory | None, now_ms: int) ->
     if history.night == 0:
         return Gap("never_used", evidence, fix)
     evidence["uses"] = history.night
-    evidence["last_ms"] = history.night_last_ms
+    evidence["last_day"] = _day(card, history.night_last_ms)
     return Gap("seldom_used", evidence, fix)
 
 
@@ -195,28 +197,36 @@ def many_bindings(
     }
     if not histories:
         return Gap("found", evidence, None)
-    ranked: list[tuple[int, int, str, Binding]] = []
+    ranked: list[tuple[int, int, str, CardState, Binding]] = []
     for card, binding in links:
         history = histories.get(card.card_key)
         used_ms = 0
         if history is not None:
             used_ms = dict(history.institutions).get(binding.institution, 0)
-        ranked.append((used_ms, binding.since_ms, binding.id, binding))
+        ranked.append((used_ms, binding.since_ms, binding.id, card, binding))
     ranked.sort(key=_by_use)
-    used_ms, _, _, oldest = ranked[0]
+    used_ms, _, _, card, oldest = ranked[0]
     evidence["institution"] = oldest.name or oldest.institution
-    evidence["last_ms"] = used_ms
+    if used_ms:
+        evidence["last_day"] = _day(card, used_ms)
     sentence = "least_used" if used_ms else "never_used"
     return Gap(sentence, evidence, Fix("DELETE", f"/v1/bindings/{oldest.id}"))
 
 
-def _by_use(row: tuple[int, int, str, Binding]) -> tuple[int, int, str]:
+def _by_use(row: tuple[int, int, str, CardState, Binding]) -> tuple[int, int, str]:
     return row[:3]
 
 
 def _of(card: CardState) -> EvidenceFacts:
     """Evidence begins with which card it is about."""
     return {"tail": card.settings.profile.tail}
+
+
+def _day(card: CardState, at_ms: int) -> str:
+    """The civil date of an instant on the card's own calendar, as `2026-03-01`."""
+    day = card.settings.profile.zone.local_ms(at_ms) // DAY_MS
+    year, month = year_and_month(day)
+    return f"{year}-{month:02}-{day - day_number(year, month, 1) + 1:02}"
 
 
 def _months(history: CardHistory, now_ms: int) -> int:

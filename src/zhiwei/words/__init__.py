@@ -1,0 +1,7 @@
+"""Words: every sentence that a person reads, zh and en, and what helps against a refusal."""
+
+from __future__ import annotations
+
+from zhiwei.words.sentences import LANGUAGES, Sentences, load_sentences
+
+__all__ = ["LANGUAGES", "Sentences", "load_sentences"]

@@ -6,8 +6,11 @@ from enum import IntEnum
 from typing import Final, final
 
 from zhiwei.core.card_state import CardState
+from zhiwei.core.command import Command
 from zhiwei.core.entry import Entry
 from zhiwei.core.event import Event
+from zhiwei.core.finding import Finding, Outcome
+from zhiwei.core.reason import Reason
 
 
 class Rejection(IntEnum):
@@ -39,6 +42,10 @@ class Rejection(IntEnum):
     NOT_BY_SMS = 20
     CARD_IS_CLOSED = 21
     TOO_MANY_BINDINGS = 22
+    #: The card's file or an entry it needs is damaged where it is stored.
+    CARD_UNREADABLE = 23
+    #: A bug met this command; it cost nothing but this command.
+    FAILED_INSIDE = 24
 
     @property
     def code(self) -> str:
@@ -115,3 +122,24 @@ class Related:
 
 
 NOTHING_RELATED: Final = Related()
+
+
+def not_carried_out(command: Command, reason: Reason, now_ms: int) -> Result:
+    """The answer to a command that the house itself cannot carry out; nothing is written.
+
+    A card message gets a refusal (its entry has version 0 and is in no journal); a change is
+    rejected.
+    """
+    if command.request is None:
+        if reason is Reason.STATE_UNREADABLE:
+            return rejected(Rejection.CARD_UNREADABLE)
+        return rejected(Rejection.FAILED_INSIDE)
+    entry = Entry(
+        version=0,
+        now_ms=now_ms,
+        command=command,
+        outcome=Outcome.REFUSE,
+        policy_version="",
+        findings=(Finding(Outcome.REFUSE, reason, "issuer"),),
+    )
+    return Result(entry=entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -10,8 +11,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "zhiwei"
-#: Folders that hold no source, for a tree that git does not know (an unpacked archive).
-NOT_SOURCE = {".git", ".venv", "build", "dist", "node_modules", "__pycache__"}
+#: Folders that hold no source, for a tree that git does not know (an unpacked archive), or where
+#: there is no git.
+NOT_SOURCE = frozenset(
+    [
+        ".git",
+        ".hypothesis",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".venv",
+        "__pycache__",
+        "build",
+        "dist",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -54,10 +68,10 @@ def parsed(text: str) -> ast.Module:
 @cache
 def tracked_files() -> tuple[Path, ...]:
     """Name all files that git tracks or would track: a new one is judged before its commit."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
-    if listed.returncode == 0 and listed.stdout:
-        names = listed.stdout.decode().split("\0")
+    if shutil.which("git") and (ROOT / ".git").exists():
+        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
+        names = listed.stdout.split("\0")
         return tuple(path for name in names if name and (path := ROOT / name).is_file())
     return tuple(
         path

@@ -44,8 +44,6 @@ class Rejection(IntEnum):
     TOO_MANY_BINDINGS = 22
     #: The card's file or an entry it needs is damaged where it is stored.
     CARD_UNREADABLE = 23
-    #: A bug met this command; it cost nothing but this command.
-    FAILED_INSIDE = 24
 
     @property
     def code(self) -> str:
@@ -124,22 +122,20 @@ class Related:
 NOTHING_RELATED: Final = Related()
 
 
-def not_carried_out(command: Command, reason: Reason, now_ms: int) -> Result:
-    """The answer to a command that the house itself cannot carry out; nothing is written.
+def unreadable(command: Command, now_ms: int) -> Result:
+    """The answer where the card's file is damaged where it is stored; nothing is written.
 
     A card message gets a refusal (its entry has version 0 and is in no journal); a change is
     rejected.
     """
     if command.request is None:
-        if reason is Reason.STATE_UNREADABLE:
-            return rejected(Rejection.CARD_UNREADABLE)
-        return rejected(Rejection.FAILED_INSIDE)
+        return rejected(Rejection.CARD_UNREADABLE)
     entry = Entry(
         version=0,
         now_ms=now_ms,
         command=command,
         outcome=Outcome.REFUSE,
         policy_version="",
-        findings=(Finding(Outcome.REFUSE, reason, "issuer"),),
+        findings=(Finding(Outcome.REFUSE, Reason.STATE_UNREADABLE, "issuer"),),
     )
     return Result(entry=entry)

@@ -125,6 +125,10 @@ def _conflict(case: Case, earlier: Entry) -> Result:
         duplicate_of=earlier.version,
     )
     event = Event(EventKind.CONFLICT_SEEN, {"first_version": earlier.version})
+    key = case.command.idempotency_key
     return Result(
-        state=case.state.followed_by(case.moment.now_ms), entry=entry, events=(*case.events, event)
+        state=case.state.followed_by(case.moment.now_ms),
+        entry=entry,
+        events=(*case.events, event),
+        keys=(key,) if key else (),
     )

@@ -115,6 +115,9 @@ def advise(case: Case, request: Request) -> Result:
         hold = _hold_for(case, request)
         if hold is not None:
             return _completed(case, request, hold)
+    known = _approved_before(case, request)
+    if known is not None:
+        return _confirmed(case, request, known)
     verdict = decide(case.rules.judges, case.policy, case.state, request, case.moment)
     billed = max(billed_minor(case.state, request), 0)
     booking = booking_at(case.moment, billed, 1, channels_of(request, case.state))
@@ -162,6 +165,50 @@ def increment(case: Case, request: Request) -> Result:
     holds = _holds_after(case, group, after)
     state = case.state.followed_by(case.moment.now_ms, usage=usage, holds=holds)
     return finished(case, state, Outcome.APPROVE, verdict.findings, group=after, channels=channels)
+
+
+def _approved_before(case: Case, request: Request) -> Group | None:
+    """The group of the very transaction that an advice reports, if we approved it ourselves.
+
+    The network stood in because our answer came late; the transaction must still count once.
+    """
+    original = _original(case)
+    if original is None:
+        for entry in case.related.by_key:
+            asked = entry.command.request
+            if (
+                asked is not None
+                and asked.message_class is MessageClass.REQUEST
+                and entry.command.trace_key == case.command.trace_key
+                and asked.terminal == request.terminal
+            ):
+                original = entry
+    if original is None:
+        return None
+    group = case.latest_of_group(original).group
+    return group if group is not None and group.state is GroupState.APPROVED else None
+
+
+def _confirmed(case: Case, request: Request, group: Group) -> Result:
+    """An advice of what we approved ourselves: only a difference in the amount moves anything."""
+    told = max(billed_minor(case.state, request), 0)
+    usage = case.state.usage
+    bookings = group.bookings
+    if told <= group.approved_minor:
+        usage, bookings = given_back(usage, bookings, group.version, group.approved_minor - told, 0)
+    else:
+        more = booking_at(case.moment, told - group.approved_minor, 0, group.bookings[0].channels)
+        usage = booked(case, usage, more, group.version)
+        bookings = _with_booking(bookings, more)
+    after = Group(group.version, group.state, bookings, told, group.refunded_minor)
+    holds = _holds_after(case, group, after)
+    return finished(
+        case,
+        case.state.followed_by(case.moment.now_ms, usage=usage, holds=holds),
+        Outcome.APPROVE,
+        NO_OPINION,
+        group=after,
+    )
 
 
 def _completed(case: Case, request: Request, hold: Hold) -> Result:

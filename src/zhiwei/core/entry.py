@@ -21,6 +21,8 @@ class GroupState(IntEnum):
     COMPLETED = 2
     REVERSED = 3
     VOIDED = 4
+    #: An approved pre-authorization, as long as the card's file has its hold; without it, it lapsed.
+    HELD = 5
 
 
 @final

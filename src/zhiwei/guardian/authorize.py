@@ -72,8 +72,10 @@ def approved(case: Case, request: Request, verdict: Verdict) -> Result:
         channels = channels_of(request, state)
         booking = booking_at(case.moment, billed, 1, channels)
         usage = booked(case, usage, booking)
-        group = Group(case.version, GroupState.APPROVED, (booking,), billed)
-        if request.kind is Kind.PREAUTHORIZATION:
+        is_hold = request.kind is Kind.PREAUTHORIZATION
+        state_now = GroupState.HELD if is_hold else GroupState.APPROVED
+        group = Group(case.version, state_now, (booking,), billed)
+        if is_hold:
             holds = with_hold(
                 holds,
                 Hold(

@@ -43,9 +43,7 @@ def reverse(case: Case, request: Request) -> Result:
         return _unmatched(case)
     group = case.latest_of_group(original).group
     stands = _standing_after(case, original)
-    if group is None or stands is None:
-        return _no_effect(case, group)
-    if group.state in (GroupState.REVERSED, GroupState.VOIDED):
+    if group is None or stands is None or _is_over(case, group):
         return _no_effect(case, group)
     event = Event(
         EventKind.TRANSACTION_REVERSED,
@@ -62,7 +60,7 @@ def void(case: Case, request: Request) -> Result:
     if original is None:
         return _unmatched(case)
     group = case.latest_of_group(original).group
-    if group is None or group.state in (GroupState.REVERSED, GroupState.VOIDED):
+    if group is None or _is_over(case, group):
         return _no_effect(case, group)
     event = Event(
         EventKind.TRANSACTION_REVERSED,
@@ -79,7 +77,8 @@ def refund(case: Case, request: Request) -> Result:
     limits = case.state.settings.controls.limits
     original = _original(case)
     group = case.latest_of_group(original).group if original is not None else None
-    if group is None or limits is None or not limits.refunds_restore:
+    restores = limits is not None and limits.refunds_restore
+    if group is None or not restores or _is_over(case, group):
         state = case.state.followed_by(case.moment.now_ms)
         return finished(case, state, Outcome.APPROVE, NO_OPINION, group=group)
     billed = max(billed_minor(case.state, request), 0)
@@ -146,7 +145,7 @@ def increment(case: Case, request: Request) -> Result:
     if original is None:
         return rejected(Rejection.ORIGINAL_NOT_FOUND)
     group = case.latest_of_group(original).group
-    if group is None or group.state is not GroupState.APPROVED:
+    if group is None or not _may_still_change(case, group):
         facts = (("original_version", original.version),)
         return refused(
             case, (Finding(Outcome.REFUSE, Reason.ORIGINAL_NOT_APPROVED, "issuer", facts),)
@@ -186,7 +185,7 @@ def _approved_before(case: Case, request: Request) -> Group | None:
     if original is None:
         return None
     group = case.latest_of_group(original).group
-    return group if group is not None and group.state is GroupState.APPROVED else None
+    return group if group is not None and _may_still_change(case, group) else None
 
 
 def _confirmed(case: Case, request: Request, group: Group) -> Result:
@@ -284,7 +283,7 @@ def _holds_after(case: Case, group: Group, after: Group) -> tuple[Hold, ...]:
     for hold in case.state.holds:
         if hold.group == group.version:
             kept = tuple(h for h in case.state.holds if h is not hold)
-            if after.state is not GroupState.APPROVED:
+            if after.state is not GroupState.HELD:
                 return kept
             follower = Hold(
                 hold.group,
@@ -296,6 +295,18 @@ def _holds_after(case: Case, group: Group, after: Group) -> tuple[Hold, ...]:
             )
             return with_hold(kept, follower)
     return case.state.holds
+
+
+def _may_still_change(case: Case, group: Group) -> bool:
+    """Approved, and neither completed nor over."""
+    return group.state in (GroupState.APPROVED, GroupState.HELD) and not _is_over(case, group)
+
+
+def _is_over(case: Case, group: Group) -> bool:
+    """Whether a group has nothing left to give back: taken back before, or a hold that lapsed."""
+    if group.state is GroupState.HELD:
+        return all(hold.group != group.version for hold in case.state.holds)
+    return group.state in (GroupState.REVERSED, GroupState.VOIDED)
 
 
 def _with_booking(bookings: tuple[Booking, ...], more: Booking) -> tuple[Booking, ...]:

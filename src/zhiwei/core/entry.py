@@ -21,7 +21,7 @@ class GroupState(IntEnum):
     COMPLETED = 2
     REVERSED = 3
     VOIDED = 4
-    #: An approved pre-authorization, as long as the card's file has its hold; without it, it lapsed.
+    #: An approved pre-authorization, while the file has its hold; without it, it lapsed.
     HELD = 5
 
 

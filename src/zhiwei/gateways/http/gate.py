@@ -22,7 +22,6 @@ from zhiwei.gateways.http.keys import ISSUER, key_named
 from zhiwei.gateways.http.masking import masked
 from zhiwei.gateways.http.problems import Fault, Problem
 from zhiwei.gateways.http.strict_json import document_in
-from zhiwei.ports import ApiKey
 
 #: Where a route keeps what `call` said; the OpenAPI document shows it too.
 SCOPES: Final = "x-scopes"
@@ -93,7 +92,7 @@ def _authenticated(request: Request, house: House) -> Caller:
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     key = None
     if scheme.lower() == "bearer":
-        key = key_named(text.strip(), lambda key_id: house.reader.record(ApiKey, key_id))
+        key = key_named(text.strip(), house.find_key)
     if key is None:
         raise Problem("unauthorized", "send `Authorization: Bearer <key>`", headers=_CHALLENGE)
     asserted = request.headers.get("authentication-strength", "").strip().lower() == "strong"

@@ -20,7 +20,7 @@ from zhiwei.core.result import Audit, Result
 from zhiwei.core.windows import Moment
 from zhiwei.gateways.http.record_ids import IdMint
 from zhiwei.gateways.response_codes import ResponseCodes
-from zhiwei.ports import Reader, Record
+from zhiwei.ports import ApiKey, Reader, Record
 
 Document: TypeAlias = "dict[str, Any]"
 
@@ -65,11 +65,15 @@ class Words(Protocol):
     """The sentences that people read."""
 
     def sentence(self, reason: Reason, facts: Facts) -> dict[str, str]:
-        """The cardholder's sentence for a reason: `zh` and `en`."""
+        """The cardholder's sentence for a reason, `zh` and `en`."""
         ...
 
-    def remedy(self, reason: Reason) -> str:
+    def remedy(self, reason: Reason, facts: Facts, control: str) -> str:
         """What can be done: `exception`, `wait`, `change_control`, `answer_challenge`, ..."""
+        ...
+
+    def service(self, name: str) -> dict[str, str]:
+        """Name of a service or control, `zh` and `en`."""
         ...
 
 
@@ -164,6 +168,8 @@ class House:
     submit: Submit
     keep: Keep
     reader: Reader
+    #: The key of an id, revoked or not.
+    find_key: Callable[[str], ApiKey | None]
     policy: Policy
     clock: Clock
     vault: CardVault

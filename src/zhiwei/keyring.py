@@ -57,7 +57,7 @@ class Keyring:
             KeyringError: the file cannot be written.
         """
         self._write(
-            f"insert into api_key ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constant
+            f"insert into api_key ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
             (
                 key.id,
                 key.created_ms,
@@ -72,7 +72,7 @@ class Keyring:
     def find(self, key_id: str) -> ApiKey | None:
         """The key of an id, revoked or not; None where there is none."""
         row = self._connection().execute(
-            f"select {_COLUMNS} from api_key where id = ?",  # noqa: S608 - constant
+            f"select {_COLUMNS} from api_key where id = ?",  # noqa: S608 - our own names
             (key_id,),
         )
         found = row.fetchone()
@@ -81,7 +81,7 @@ class Keyring:
     def all(self) -> list[ApiKey]:
         """All keys, oldest first."""
         rows = self._connection().execute(
-            f"select {_COLUMNS} from api_key order by created_ms, id"  # noqa: S608 - constant
+            f"select {_COLUMNS} from api_key order by created_ms, id"  # noqa: S608 - our own names
         )
         return [ApiKey(*row) for row in rows]
 

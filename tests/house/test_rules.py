@@ -155,14 +155,19 @@ def test_empty_names_are_found() -> None:
     assert list(shape.names_say_something(code("core/utils.py", "")))
     assert list(shape.names_say_something(code("helpers/money.py", "")))
     assert list(shape.names_say_something(code("core/money.py", "def get_rate() -> int: ...")))
+    method = "class Rate:\n    def get_it(self) -> int: ..."
+    assert list(shape.names_say_something(code("core/money.py", method)))
+    override = method.replace("Rate", "Rate(APIRoute)")
+    assert not list(shape.names_say_something(code("core/money.py", override)))
     assert not list(shape.names_say_something(code("core/money.py", "def rate() -> int: ...")))
 
 
 def test_inheritance_is_found() -> None:
     """A class of ours as a base is a complaint; exceptions and protocols are not."""
-    assert list(shape.inheritance_is_rare(code("a.py", "class B(Store): ...")))
+    assert list(shape.inheritance_is_rare(code("engine.py", "class B(Store): ...")))
     for base in ("ZhiweiError", "Protocol[T]", "enum.IntEnum", "asyncio.Protocol"):
-        assert not list(shape.inheritance_is_rare(code("a.py", f"class B({base}): ...")))
+        assert not list(shape.inheritance_is_rare(code("engine.py", f"class B({base}): ...")))
+    assert not list(shape.inheritance_is_rare(code("gateways/http/a.py", "class B(Shape): ...")))
 
 
 def test_slots_in_a_hot_module_are_found() -> None:

@@ -10,12 +10,13 @@ from array import array
 from typing import Final, final
 
 from zhiwei.bench.message import Framing, offsets_of
+from zhiwei.core.errors import ZhiweiError
 
 #: What stands for an answer without a response code (an echoed request).
 NO_CODE: Final = "--"
 
 
-class UnreadableAnswerError(ValueError):
+class UnreadableAnswerError(ZhiweiError):
     """the server sent something that is no answer"""
 
 
@@ -27,10 +28,19 @@ class AnswerBook:
     `code_of[row]` an index into `codes` (0 = not yet).
     """
 
-    def __init__(self, rows: int, run: int, framing: Framing, repeat_of: dict[int, int]) -> None:
+    def __init__(
+        self,
+        rows: int,
+        run: int,
+        framing: Framing,
+        repeat_of: dict[int, int],
+        bodies: dict[int, bytes] | None = None,
+    ) -> None:
         self.framing: Final = framing
         self.done_ns: Final = array("q", bytes(8 * rows))
         self.code_of: Final = bytearray(rows)
+        #: Each row's first answer as it came, from its MTI; None where nobody wants them.
+        self.bodies: Final = bodies
         #: Response codes met so far; position 0 stands for "no answer yet".
         self.codes: Final[list[str]] = [""]
         #: Answers that name a row of another run or no row at all, or that contradict themselves.
@@ -63,6 +73,7 @@ class AnswerBook:
         done_ns = self.done_ns
         code_of = self.code_of
         index_of = self._index_of
+        bodies = self.bodies
         while end - at > header:
             if binary:
                 after = at + 2 + (data[at] << 8 | data[at + 1])
@@ -87,6 +98,8 @@ class AnswerBook:
             if row < self._rows and not code_of[row]:
                 code_of[row] = index
                 done_ns[row] = now_ns
+                if bodies is not None:
+                    bodies[row] = data[mti:after]
             else:
                 self._again(row, index, now_ns)
             at = after

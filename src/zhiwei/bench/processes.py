@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import re
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from zhiwei.core.errors import ZhiweiError
+
 _TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
-class ServerFailedError(RuntimeError):
+class ServerFailedError(ZhiweiError):
     """a program of the bench did not start"""
 
 
@@ -80,6 +83,7 @@ class Server:
 
     def stop(self, patience_seconds: float = 20) -> int:
         """Ask it to end, and make it where that takes too long; return its exit code."""
+        self.thaw()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -87,6 +91,20 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
+
+    def freeze(self) -> None:
+        """Stop all its processes where they are, so that they cost nothing while others run."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let its processes go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in self.pids:
+            for member in family(pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(member, number)
 
     def kill(self) -> None:
         """End it at once, as a power cut would (SIGKILL)."""

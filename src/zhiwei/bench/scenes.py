@@ -74,6 +74,8 @@ SCENES: Final[tuple[Scene, ...]] = (
     Scene("pre-authorization", 30, "0100", "030000", "7011", "051", "06", "502", 80_000),
 )
 
+#: First two digits of DE3 of a balance inquiry; nothing of it is counted.
+INQUIRY: Final = b"31"
 #: What a card without a chip does instead of a purchase by chip.
 BY_STRIPE: Final = {"chip purchase", "contactless purchase", "large purchase"}
 STRIPE_PURCHASE: Final = next(scene for scene in SCENES if scene.name == "stripe purchase")

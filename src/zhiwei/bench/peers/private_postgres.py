@@ -76,13 +76,16 @@ class PrivatePostgres:
         )
 
 
-def start_private() -> PrivatePostgres:
-    """Make and start a server; raises `ServerFailedError` where there is none to start."""
+def start_private(place: Path | None = None) -> PrivatePostgres:
+    """Make and start a server in a new folder below `place` (default: the temporary folder).
+
+    Raises `ServerFailedError` where there is none to start.
+    """
     where = programs()
     if where is None:
         raise ServerFailedError("no PostgreSQL is installed")
     user = _servant()
-    folder = Path(tempfile.mkdtemp(prefix="zhiwei-bench-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="zhiwei-pg-", dir=place))
     if user is not None:
         shutil.chown(folder, user)
     data = folder / "data"

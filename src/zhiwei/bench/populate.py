@@ -1,0 +1,97 @@
+"""Filling a data directory with the bench's cards and their controls.
+
+Two ways: `by_commands` does what the doors would do, one command for each control, so that every
+card can be replayed by `zhiwei verify`; otherwise a card and all its controls are written as one
+registration, which is many times quicker and good for measuring only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from zhiwei import zones
+from zhiwei.bench.habits import night_hours
+from zhiwei.bench.registration import ZONE, OneEntryStep, Registrar
+from zhiwei.core.policy import DEFAULT_POLICY
+from zhiwei.guardian.case import Rules
+from zhiwei.guardian.desk import Guardian
+from zhiwei.ports import Reader, Step, Store
+from zhiwei.services import INCREMENT_JUDGES, JUDGES, LOOSENS, NOTICES
+from zhiwei.stores.sqlite.store import SqliteStore
+from zhiwei.vault import Vault, open_vault
+
+_BATCH: Final = 500
+#: Importing it tells the core where zones come from.
+_ZONES: Final = zones.load_zone
+
+
+def populate(
+    data: Path,
+    cards: int,
+    *,
+    by_commands: bool = False,
+    day_limit_minor: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Register cards 0 to `cards` - 1 of `bench.cards` with the controls of `bench.habits`.
+
+    `day_limit_minor` replaces the day's limit of every card. `progress` is told how many are in.
+    The directory is made; it must not hold data yet.
+    """
+    data.mkdir(parents=True, mode=0o700)
+    night = night_hours(datetime.now(ZoneInfo(ZONE)).hour)
+    registrar = Registrar(vault_of(data), night, day_limit_minor)
+    guardian = Guardian(DEFAULT_POLICY, Rules(JUDGES, INCREMENT_JUDGES, NOTICES, LOOSENS))
+    store = SqliteStore(data)
+    asyncio.run(_fill(store, guardian, registrar, cards, by_commands, progress))
+
+
+async def _fill(
+    store: Store,
+    guardian: Guardian,
+    registrar: Registrar,
+    cards: int,
+    by_commands: bool,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Carry out the registrations, batch by batch, and close the store."""
+    try:
+        for first in range(0, cards, _BATCH):
+            numbers = range(first, min(first + _BATCH, cards))
+            clock_ms = time.time_ns() // 1_000_000
+            opening = [registrar.register(card, clock_ms) for card in numbers]
+            step: Step = guardian.step
+            if not by_commands:
+                keys = [command.card_key for command in opening]
+                step = OneEntryStep(guardian, registrar, dict(zip(keys, numbers, strict=True)))
+            await store.transact(opening, step, clock_ms)
+            if by_commands:
+                settings = list(chain.from_iterable(map(registrar.settings, numbers)))
+                await store.transact(settings, step, clock_ms)
+            if progress is not None:
+                progress(first + len(numbers))
+    finally:
+        await store.close()
+
+
+def vault_of(data: Path) -> Vault:
+    """Open the vault of a data directory, as the server does."""
+    return open_vault(data / "vault.key")
+
+
+@contextmanager
+def reading(data: Path) -> Iterator[Reader]:
+    """Read a data directory that no server uses."""
+    store = SqliteStore(data)
+    try:
+        yield store.reader()
+    finally:
+        asyncio.run(store.close())

@@ -1,0 +1,155 @@
+"""`zhiwei bench`: how many decisions a second, beside the peers; `crash` and `races` beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+if TYPE_CHECKING:
+    from zhiwei.bench.crash import CrashReport
+
+bench = typer.Typer(
+    help="Measure the server beside its peers, and try to break it.",
+    invoke_without_command=True,
+    no_args_is_help=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Rounds = Annotated[int, typer.Option(min=1, help="How often.")]
+#: Done, and the answer is no; as `cli.main` says.
+_EXIT_NO = 1
+
+
+@contextmanager
+def _counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how many of `total` are done; nothing is shown where no terminal is."""
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def _print_json(document: object) -> None:
+    json.dump(document, sys.stdout, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+@bench.callback()
+def compare(
+    context: typer.Context,
+    quick: Annotated[bool, typer.Option(help="One short round, for a look in between.")] = False,
+    as_json: Json = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Interleaved rounds.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.5, help="Length of one run.")] = None,
+    cards: Annotated[int | None, typer.Option(min=1, help="Cards in the store.")] = None,
+    many_cards: Annotated[
+        int | None, typer.Option(min=0, help="Cards of the second store; 0 leaves it out.")
+    ] = None,
+    peers: Annotated[
+        str | None, typer.Option(help="Of iso8583sim, echo, echo-uvloop, postgres; with commas.")
+    ] = None,
+) -> None:
+    """Run ours and the peers in turn, round after round, and print every run.
+
+    All get the same ISO 8583 messages from the same open-loop generator over TCP. Peers that this
+    machine does not have are left out, and the report says so.
+
+    Example: `zhiwei bench --quick --peers iso8583sim,echo`
+    """
+    if context.invoked_subcommand:
+        return
+    from zhiwei.bench import report
+    from zhiwei.bench import run as runs
+
+    told: dict[str, Any] = {
+        "rounds": rounds,
+        "seconds": seconds,
+        "cards": cards,
+        "many_cards": many_cards,
+        "peers": None if peers is None else tuple(filter(None, peers.split(","))),
+    }
+    chosen = {name: value for name, value in told.items() if value is not None}
+    options = dataclasses.replace(runs.QUICK if quick else runs.Options(), **chosen)
+    found = runs.bench(options, Console(stderr=True))
+    if as_json:
+        _print_json(found.everything())
+    else:
+        report.show(found, Console())
+
+
+@bench.command()
+def crash(
+    rounds: Rounds = 200,
+    cards: Annotated[int, typer.Option(min=1)] = 500,
+    seed: Annotated[int, typer.Option(help="Draws the instants of the kills.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Kill the server (`kill -9`) at random points under load, and look for what was lost.
+
+    0 acknowledged decisions may be lost, 0 counted twice. Exit code 1 where one was.
+
+    Example: `zhiwei bench crash --rounds 20`
+    """
+    from zhiwei.bench import crash as crashes
+
+    options = crashes.CrashOptions(rounds=rounds, cards=cards, seed=seed)
+    with _counting("kill -9, and start again", rounds) as count:
+        found = crashes.crash(options, lambda one: count(one.number))
+    if as_json:
+        _print_json({**dataclasses.asdict(found), "clean": found.is_clean})
+    else:
+        _tell_crashes(found)
+    if not found.is_clean:
+        raise typer.Exit(_EXIT_NO)
+
+
+def _tell_crashes(found: CrashReport) -> None:
+    rounds, seen = found.rounds, found.examination
+    print(f"kills: {len(rounds)}; messages sent: {sum(one.sent for one in rounds):,}")
+    print(f"acknowledged before a kill: {found.acknowledged:,}")
+    print(f"slowest start after a kill: {max(one.ready_seconds for one in rounds):.2f} s")
+    for one in rounds:
+        if not one.is_clean:
+            print(f"round {one.number}: {dataclasses.asdict(one)}")
+    print(f"journal entries compared: {seen.entries:,}")
+    for what in ("lost", "doubled", "altered", "miscounted"):
+        numbers = getattr(seen, what)
+        print(f"{what}: {len(numbers)} {numbers[:10] if numbers else ''}")
+    print(f"zhiwei verify: exit code {found.verify_code}")
+    if found.verify_code:
+        print(found.verify_words)
+
+
+@bench.command()
+def races(
+    rounds: Rounds = 1_000,
+    requests: Annotated[int, typer.Option(min=2, help="Requests at once.")] = 64,
+    seed: Annotated[int, typer.Option(help="Draws the order of the requests.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Send many requests at once for one card with room for one; one must win.
+
+    Exit code 1 where a race had another end.
+
+    Example: `zhiwei bench races --rounds 100`
+    """
+    from zhiwei.bench import races as contests
+
+    with _counting("races", rounds) as count:
+        found = contests.races(contests.RaceOptions(rounds, requests, seed), count)
+    if as_json:
+        _print_json({**dataclasses.asdict(found), "clean": found.is_clean})
+    else:
+        print(f"races: {found.rounds:,} of {requests} requests each, room for one")
+        for approved, times in sorted(found.approvals.items()):
+            print(f"approvals {approved}: {times:,} times")
+        print(f"unanswered: {found.unanswered}")
+    if not found.is_clean:
+        raise typer.Exit(_EXIT_NO)

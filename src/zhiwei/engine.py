@@ -24,6 +24,8 @@ from zhiwei.ports import Record, Step, Store, StoreUnavailableError
 
 #: Commands decided in one transaction, at most.
 BATCH_MAX: Final = 512
+#: How often the engine looks whether it is idle.
+TIDY_EVERY_SECONDS: Final = 0.25
 #: Commands that may wait; at full speed this is well under a second of work.
 QUEUE_MAX: Final = 8192
 
@@ -148,6 +150,16 @@ class Engine:
             if not self._is_open:
                 return
             self._is_awake.clear()
+
+    async def tidy_when_idle(self) -> None:
+        """Let the store do what can wait whenever nothing waits; runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(TIDY_EVERY_SECONDS)
+            try:
+                while not self._units and await self._store.tidy(self._clock.now_ms()):
+                    await asyncio.sleep(0)
+            except StoreUnavailableError as error:
+                self._observer.observe_failure(Failure.UNAVAILABLE, 0, error)
 
     def stop(self) -> None:
         """Take no more; `run` ends when what was taken is answered."""

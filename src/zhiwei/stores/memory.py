@@ -79,6 +79,10 @@ class MemoryStore:
             for audit in audits:
                 self._audits.append(AuditRow(len(self._audits) + 1, clock_ms, actor, b"", audit))
 
+    async def tidy(self, clock_ms: int) -> bool:
+        """Nothing can wait here."""
+        return False
+
     def reader(self) -> MemoryStore:
         """A reader of what is committed: the store itself."""
         return self

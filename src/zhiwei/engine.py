@@ -156,7 +156,9 @@ class Engine:
         while True:
             await asyncio.sleep(TIDY_EVERY_SECONDS)
             try:
-                while not self._units and await self._store.tidy(self._clock.now_ms()):
+                more = True
+                while more and not self._units:
+                    more = await self._store.tidy(self._clock.now_ms())
                     await asyncio.sleep(0)
             except StoreUnavailableError as error:
                 self._observer.observe_failure(Failure.UNAVAILABLE, 0, error)

@@ -186,7 +186,7 @@ class Store(Protocol):
         ...
 
     async def tidy(self, clock_ms: int) -> bool:
-        """Do a small piece of what can wait, while nothing else is to be done; whether more is left.
+        """Do a small piece of what can wait while nothing else is to be done; whether more is left.
 
         Raises:
             StoreUnavailableError: nothing was written.

@@ -14,18 +14,16 @@ from zhiwei.core.command import Actor, Command
 from zhiwei.core.entry import Entry
 from zhiwei.core.event import Event
 from zhiwei.core.ids import entry_id
-from zhiwei.core.result import Audit, Related, Result
+from zhiwei.core.result import NOTHING_RELATED, Audit, Related, Result
 from zhiwei.ports import (
-    ApiKey,
     AuditRow,
-    Cardholder,
-    Checkup,
     EventRow,
     Positioned,
     R,
     Record,
     Step,
 )
+from zhiwei.stores.coding.record import subject_of
 
 #: Keys are forgotten after 7 days; a reversal may come that late.
 KEYS_KEPT_MS: Final = 7 * 86_400_000
@@ -59,7 +57,10 @@ class MemoryStore:
             try:
                 for command in batch:
                     result = step(
-                        self._files.get(command.card_key), self._related(command), command, clock_ms
+                        self._files.get(command.card_key),
+                        self._related(command, clock_ms),
+                        command,
+                        clock_ms,
                     )
                     self._write(command, result, undo)
                     results.append(result)
@@ -196,14 +197,18 @@ class MemoryStore:
         with self._lock:
             return next((row for row in self._events if row.id == event_id), None)
 
-    def _related(self, command: Command) -> Related:
+    def _related(self, command: Command, clock_ms: int) -> Related:
         """Earlier entries that the command names, and the latest entries of their groups."""
+        journal = self._journals.get(command.card_key, [])
+        if not journal:
+            return NOTHING_RELATED
         versions: set[int] = set()
+        oldest = max(journal[-1].now_ms, clock_ms) - KEYS_KEPT_MS
         for key in command.keys_to_find:
-            versions.update(self._keys.get((command.card_key, key), ()))
+            filed = self._keys.get((command.card_key, key), ())
+            versions.update(v for v in filed if journal[v - 1].now_ms > oldest)
         if command.original is not None and command.original.version:
             versions.add(command.original.version)
-        journal = self._journals.get(command.card_key, [])
         by_key = tuple(journal[v - 1] for v in sorted(versions) if 0 < v <= len(journal))
         heads = []
         for entry in by_key:
@@ -245,13 +250,6 @@ class MemoryStore:
         return EventRow(
             len(self._events) + 1, event_id, card_key, entry.version, entry.now_ms, event
         )
-
-
-def subject_of(record: Record) -> str:
-    """What a record is listed under: `ports.Reader.records` says which."""
-    if isinstance(record, Cardholder):
-        return record.phone
-    return record.subject if isinstance(record, ApiKey | Checkup) else ""
 
 
 def _put(table: dict[K, V], key: K, value: V, undo: list[Callable[[], object]]) -> None:

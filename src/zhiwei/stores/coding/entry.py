@@ -12,7 +12,6 @@ from typing import Any, Final, final
 
 from zhiwei.core.entry import Entry, Group, GroupState, LimitReport
 from zhiwei.core.errors import ZhiweiError
-from zhiwei.core.event import Event, EventKind
 from zhiwei.core.finding import NO_OPINION, Finding, Outcome
 from zhiwei.core.reason import Reason
 from zhiwei.ports import CorruptFileError
@@ -28,7 +27,6 @@ _CONTENT_AT: Final = _PLACES_AT + _PLACE_BYTES + _PLACE_BYTES
 _OUTCOMES: Final = {int(member): member for member in Outcome}
 _REASONS: Final = {int(member): member for member in Reason}
 _GROUP_STATES: Final = {int(member): member for member in GroupState}
-_EVENT_KINDS: Final = {int(member): member for member in EventKind}
 
 
 @final
@@ -137,24 +135,6 @@ def previous_of(body: bytes) -> int:
 def events_from_of(body: bytes) -> int:
     """Position of the entry's first event; 0 = it has none."""
     return int.from_bytes(body[_PLACES_AT + _PLACE_BYTES : _CONTENT_AT], "big")
-
-
-def encode_event(event: Event) -> bytes:
-    """An event of the outbox."""
-    return pack([FORMAT, int(event.kind), event.facts])
-
-
-def decode_event(body: bytes) -> Event:
-    """The event of its bytes.
-
-    Raises:
-        CorruptFileError: the bytes are damaged.
-    """
-    try:
-        row: Any = unpack(body)
-        return Event(_EVENT_KINDS[row[1]], row[2])
-    except DAMAGE as error:
-        raise CorruptFileError from error
 
 
 def _entry_list(entry: Entry, filing: Filing) -> list[Any]:

@@ -1,0 +1,57 @@
+"""Records that are in no card's file: cardholders, keys, reports, answers, subscriptions."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from zhiwei.ports import (
+    ApiKey,
+    Cardholder,
+    Checkup,
+    CorruptFileError,
+    R,
+    Record,
+    StoredAnswer,
+    Subscription,
+)
+from zhiwei.stores.coding.frame import DAMAGE, opened, sealed
+
+#: Names of kinds are stored, never reused.
+KIND_NAMES: Final[dict[type[Any], str]] = {
+    Cardholder: "cardholder",
+    ApiKey: "api_key",
+    Checkup: "checkup",
+    StoredAnswer: "stored_answer",
+    Subscription: "subscription",
+}
+KINDS: Final = {name: kind for kind, name in KIND_NAMES.items()}
+_PART: Final = b"record"
+
+
+def subject_of(record: Record) -> str:
+    """What a record is listed under: `ports.Reader.records` says which."""
+    if isinstance(record, Cardholder):
+        return record.phone
+    return record.subject if isinstance(record, ApiKey | Checkup) else ""
+
+
+def record_row(record: Record) -> tuple[str, str, str, int, bytes]:
+    """Kind, id, subject, time of making and body of a record."""
+    kind = KIND_NAMES[type(record)]
+    body = sealed(msgspec.json.encode(record), f"{kind}/{record.id}".encode(), _PART)
+    return kind, record.id, subject_of(record), record.created_ms, body
+
+
+def record_of(kind: type[R], record_id: str, body: bytes) -> R:
+    """The record of a row.
+
+    Raises:
+        CorruptFileError: the row is damaged.
+    """
+    try:
+        content = opened(body, f"{KIND_NAMES[kind]}/{record_id}".encode(), _PART)
+        return msgspec.json.decode(content, type=kind)
+    except DAMAGE as error:
+        raise CorruptFileError from error

@@ -1,0 +1,151 @@
+"""Recovery: what is read when the store is opened, so that memory is as the last commit left it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from typing import Any, Final
+
+from zhiwei.ports import CorruptFileError
+from zhiwei.stores.coding.frame import DAMAGE, pack, sealed, unpacked
+from zhiwei.stores.coding.recent import decode_recent
+from zhiwei.stores.coding.usage import version_and_places
+from zhiwei.stores.sqlite.cards import Cards, Slot, Sweep
+from zhiwei.stores.sqlite.queries import QUERIES
+from zhiwei.stores.sqlite.turn import Positions
+
+FORMAT: Final = 1
+_PART: Final = b"log"
+_REPORT_EVERY: Final = 10_000
+
+
+def images_body(number: int, first: int, last: int, images: list[Any]) -> bytes:
+    """A row of the log: the journal positions of the commit, and the images of the files it moved.
+
+    An image is: number of the card, cold part or nil where it did not change, hot part, digests
+    that were added, and all of the digests where some were moved away.
+    """
+    return sealed(pack([FORMAT, first, last, images]), number.to_bytes(8, "big"), _PART)
+
+
+def images_of(number: int, body: bytes) -> tuple[int, int, list[Any]]:
+    """First and last journal position of a commit, and its images.
+
+    Raises:
+        CorruptFileError: the row is damaged.
+    """
+    try:
+        row = unpacked(body, number.to_bytes(8, "big"), _PART, FORMAT)
+        return row[1], row[2], row[3]
+    except (*DAMAGE, CorruptFileError) as error:
+        message = f"row {number} of the state log is damaged; restore a backup"
+        raise CorruptFileError(message) from error
+
+
+def load(
+    connection: sqlite3.Connection,
+    cards: Cards,
+    sweep: Sweep,
+    on_progress: Callable[[int, int], None] | None,
+) -> Positions:
+    """Fill the cards and the sweep; where the rows go on.
+
+    Raises:
+        CorruptFileError: a row of the log is damaged or missing, so a file could be too old.
+        sqlite3.Error: the file cannot be read.
+    """
+    last = connection.execute(QUERIES["last_positions"]).fetchone()
+    positions = Positions(last[0], last[1], last[2], last[4])
+    total = min(connection.execute(QUERIES["count_cards"]).fetchone()[0], cards.slots_max)
+    rows = connection.execute(QUERIES["cards_in_order"], (cards.slots_max,))
+    for done, row in enumerate(rows, 1):
+        slot = Slot(row[0], row[1], row[2], row[3], row[4])
+        slot.is_used = False
+        cards.add(slot)
+        if on_progress is not None and done % _REPORT_EVERY == 0:
+            on_progress(done, total)
+    log = list(_log_rows(connection))
+    first_log = log[0][0] if log else last[3] + 1
+    sweep.begin(first_log, last[3])
+    if log:
+        _check_is_whole(log, positions.entry)
+        for slot in laid_over(connection, cards, (row[3] for row in log)):
+            sweep.note_moved(slot)
+    elif positions.entry:
+        _check_last_entry(connection, positions.entry)
+    if on_progress is not None:
+        on_progress(total, total)
+    return positions
+
+
+def laid_over(
+    connection: sqlite3.Connection, cards: Cards, commits: Iterable[list[Any]]
+) -> Iterator[Slot]:
+    """Lay the images of commits over the files, oldest first; the slots that became newer.
+
+    Raises:
+        CorruptFileError: an image is damaged, or speaks of no card.
+    """
+    by_number = {slot.number: slot for slot in cards.slots.values()}
+    for images in commits:
+        for number, settings, usage, added, recent in images:
+            slot = by_number.get(number)
+            if slot is None:
+                row = connection.execute(QUERIES["card_by_number"], (number,)).fetchone()
+                if row is None:
+                    message = f"the state log speaks of card number {number}, which is not there"
+                    raise CorruptFileError(message)
+                slot = Slot(row[0], row[1], row[2], row[3], row[4])
+                cards.add(slot)
+                by_number[number] = slot
+            if _became_newer(slot, settings, usage, added, recent):
+                yield slot
+
+
+def _became_newer(
+    slot: Slot, settings: bytes | None, usage: bytes, added: bytes, recent: bytes | None
+) -> bool:
+    """Lay one image over a file, unless the file is as new already."""
+    if slot.sealed_recent:
+        slot.version, _ = version_and_places(slot.image[1], slot.card_key)
+        slot.records, slot.spilled_until = decode_recent(slot.sealed_recent, slot.card_key)
+        slot.sealed_recent = b""
+    version, _ = version_and_places(usage, slot.card_key)
+    if version <= slot.version:
+        return False
+    if recent is None:
+        slot.records += added
+    else:
+        slot.records, slot.spilled_until = decode_recent(recent, slot.card_key)
+    slot.image = (slot.image[0] if settings is None else settings, usage)
+    slot.version = version
+    return True
+
+
+def _log_rows(connection: sqlite3.Connection) -> Iterator[tuple[int, int, int, list[Any]]]:
+    for number, body in connection.execute(QUERIES["images"]):
+        yield number, *images_of(number, body)
+
+
+def _check_is_whole(log: list[tuple[int, int, int, list[Any]]], last_entry: int) -> None:
+    """Raise if a commit is missing: a file would silently be too old, and its limits too wide."""
+    for before, after in pairwise(log):
+        if after[0] != before[0] + 1 or after[1] != before[2] + 1:
+            message = f"row {before[0] + 1} of the state log is missing; restore a backup"
+            raise CorruptFileError(message)
+    if log[-1][2] != last_entry:
+        message = f"the state log ends at entry {log[-1][2]}, the journal at {last_entry}"
+        raise CorruptFileError(message)
+
+
+def _check_last_entry(connection: sqlite3.Connection, last_entry: int) -> None:
+    """Raise if the file of the journal's last card is older than the entry."""
+    card_key, version, _ = connection.execute(QUERIES["entry_at"], (last_entry,)).fetchone()
+    row = connection.execute(QUERIES["card_by_key"], (card_key,)).fetchone()
+    if row is not None and version_and_places(row[3], card_key)[0] == version:
+        return
+    message = (
+        f"the file of the card of entry {last_entry} is older than the entry; restore a backup"
+    )
+    raise CorruptFileError(message)

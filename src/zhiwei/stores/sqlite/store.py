@@ -1,0 +1,305 @@
+"""SqliteStore: `transact` over one file; see `ports.Store` for what it promises."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias, final
+
+import structlog
+
+from zhiwei.core.command import Actor
+from zhiwei.core.result import Audit, Result
+from zhiwei.ports import Batch, CorruptFileError, Record, Step, StoreUnavailableError
+from zhiwei.stores.coding.audit import encode_audit
+from zhiwei.stores.coding.record import record_row
+from zhiwei.stores.sqlite import recovery
+from zhiwei.stores.sqlite.cards import Cards, Sweep
+from zhiwei.stores.sqlite.checkpoints import Checkpoints, copy_all
+from zhiwei.stores.sqlite.connection import (
+    FILE_NAME,
+    PAGE_BYTES,
+    bring_up_to_date,
+    check_is_ours,
+    open_writer,
+)
+from zhiwei.stores.sqlite.forget import Forgetting
+from zhiwei.stores.sqlite.lock import DirectoryLock
+from zhiwei.stores.sqlite.queries import QUERIES
+from zhiwei.stores.sqlite.reader import SqliteReader
+from zhiwei.stores.sqlite.recovery import images_body
+from zhiwei.stores.sqlite.rows import Rows
+from zhiwei.stores.sqlite.turn import Positions, Turn, row_of
+
+_log: Final = structlog.get_logger()
+
+#: Rows of the log that are deleted with one commit, at most.
+_TRIM_MAX: Final = 4
+#: Groups of cards that are swept at once when there is nothing else to do.
+_IDLE_GROUPS: Final = 64
+#: How much faster the sweep goes while more cards are kept than wanted.
+_HURRY: Final = 8
+
+#: Is told how many of how many steps of the start are done.
+OnProgress: TypeAlias = "Callable[[int, int], None]"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much memory the store may take."""
+
+    #: Cards whose files are kept in memory as bytes (about 700 bytes each).
+    cards_max: int = 1_000_000
+    #: Cards whose files are kept as values as well (about 2 KB each).
+    opened_max: int = 200_000
+    #: SQLite's own cache of pages.
+    cache_bytes: int = 64 * 1024 * 1024
+
+
+@final
+class SqliteStore:
+    """The store of one machine: one file, one writing process."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        bounds: Bounds | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Take the directory, bring its data up to date, and read the files into memory.
+
+        Raises:
+            StoreUnavailableError: the directory cannot be written, or the disk is full.
+            DataInUseError: another process writes there.
+            NewerDataError: the data are from a newer version of this program.
+            ForeignFileError: the file is of another program.
+            CorruptFileError: what the last run left to be read first is damaged.
+        """
+        self._bounds: Final = Bounds() if bounds is None else bounds
+        self._lock: Final = DirectoryLock(directory)
+        self.path: Final = directory / FILE_NAME
+        self._cards: Final = Cards(self._bounds.cards_max, self._bounds.opened_max)
+        self._sweep: Final = Sweep()
+        self._forgetting: Final = Forgetting()
+        try:
+            self._connection = self._open()
+            self._rows = Rows(self._connection)
+            self._positions = self._load(on_progress)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._reader: Final = SqliteReader(self.path, self._cards)
+        self._checkpoints: Final = Checkpoints(self.path)
+        self._checkpoints.start()
+        self._is_open = True
+
+    @property
+    def longest_pause(self) -> float:
+        """Longest time that a commit had to wait for a checkpoint, in seconds."""
+        return self._checkpoints.longest_pause
+
+    @property
+    def cards_in_memory(self) -> int:
+        """Number of files that are kept in memory."""
+        return len(self._cards.slots)
+
+    async def transact(self, batch: Batch, step: Step, clock_ms: int) -> list[Result]:
+        """Carry out commands in order, durably, all or none; see `ports.Store`."""
+        if not self._is_open:
+            message = "the store is closed"
+            raise StoreUnavailableError(message)
+        turn = Turn(self._cards, self._rows, self._positions.copy(), step, clock_ms)
+        try:
+            results = [turn.carry_out(command) for command in batch]
+            if turn.entries:
+                self._commit(turn)
+        except sqlite3.Error as error:
+            raise self._recovered_from(error) from error
+        for damage in turn.damage:
+            _log.error("stored_data_damaged", detail=str(damage))
+        return results
+
+    async def keep(
+        self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor, clock_ms: int
+    ) -> None:
+        """Insert or replace records, with audit rows; see `ports.Store`."""
+        positions = self._positions.copy()
+        rows: list[tuple[Any, ...]] = []
+        for audit in audits:
+            positions.audit += 1
+            rows.append((positions.audit, b"", encode_audit(audit, actor, b"", clock_ms)))
+        try:
+            with self._checkpoints.gate, self._transaction():
+                execute_many = self._connection.executemany
+                execute_many(QUERIES["put_record"], [record_row(record) for record in records])
+                execute_many(QUERIES["insert_audit"], rows)
+        except sqlite3.Error as error:
+            raise self._recovered_from(error) from error
+        self._positions = positions
+
+    async def tidy(self, clock_ms: int) -> bool:
+        """Do a small piece of what can wait: sweep, trim, forget; whether more is left.
+
+        To be called now and then while nothing else is to be done.
+
+        Raises:
+            StoreUnavailableError: nothing was written.
+        """
+        try:
+            if not self._sweep.is_clean:
+                self._sweep_on(_IDLE_GROUPS)
+                return True
+            if self._sweep.trimmed_log < self._sweep.log_number:
+                self._trim()
+                return True
+            if self._forgetting.is_due(clock_ms):
+                with self._checkpoints.gate, self._transaction():
+                    self._forgetting.a_portion(self._connection, clock_ms)
+        except sqlite3.Error as error:
+            raise self._recovered_from(error) from error
+        return self._forgetting.is_due(clock_ms)
+
+    def reader(self) -> SqliteReader:
+        """A reader of what is committed."""
+        return self._reader
+
+    async def close(self) -> None:
+        """Bring every row up to date, copy the log into the file, and let go of the directory."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        self._checkpoints.stop()
+        try:
+            while not self._sweep.is_clean:
+                self._sweep_on(_IDLE_GROUPS)
+            while self._sweep.trimmed_log < self._sweep.log_number:
+                self._trim()
+            copy_all(self._connection)
+        except sqlite3.Error as error:
+            # Everything is in the log, and the next start reads it from there.
+            _log.warning("close_left_work", error=str(error))
+        finally:
+            self._reader.close()
+            self._connection.close()
+            self._lock.release()
+
+    def _open(self) -> sqlite3.Connection:
+        """The writing connection, the schema up to date."""
+        connection = open_writer(self.path, self._bounds.cache_bytes)
+        try:
+            check_is_ours(connection)
+            bring_up_to_date(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _load(self, on_progress: OnProgress | None) -> Positions:
+        """Read the files into memory, and what the last run had not swept yet."""
+        self._cards.clear()
+        try:
+            return recovery.load(self._connection, self._cards, self._sweep, on_progress)
+        except sqlite3.Error as error:
+            message = f"the data cannot be read: {error}"
+            raise StoreUnavailableError(message) from error
+
+    def _transaction(self) -> contextlib.AbstractContextManager[None]:
+        return _transaction_on(self._connection)
+
+    def _commit(self, turn: Turn) -> None:
+        """Write everything of a turn in one transaction, then show it."""
+        sweep = self._sweep
+        positions = turn.positions
+        new_cards, images = turn.new_images()
+        groups = sweep.groups_for(len(turn.entries), self._positions.card)
+        if self._cards.is_over_full:
+            groups *= _HURRY
+        cards = self._positions.card
+        swept = [turn.rewrite_row(slot) for slot in sweep.proposal(groups, cards)]
+        log_number = sweep.log_number + 1
+        body = images_body(log_number, turn.entries[0][0], positions.entry, images)
+        trim_to = min(sweep.swept_log, sweep.trimmed_log + _TRIM_MAX)
+        with self._checkpoints.gate, self._transaction():
+            connection = self._connection
+            execute_many = connection.executemany
+            execute_many(QUERIES["insert_entry"], turn.entries)
+            connection.execute(QUERIES["insert_images"], (log_number, body))
+            if new_cards:
+                execute_many(QUERIES["insert_card"], new_cards)
+            if turn.marks:
+                execute_many(QUERIES["insert_mark"], turn.marks)
+            if turn.heads:
+                heads = [(key, group, at) for (key, group), at in turn.heads.items()]
+                execute_many(QUERIES["put_head"], heads)
+            if turn.events:
+                execute_many(QUERIES["insert_event"], turn.events)
+            if turn.audits:
+                execute_many(QUERIES["insert_audit"], turn.audits)
+            if turn.old_keys:
+                execute_many(QUERIES["insert_old_key"], turn.old_keys)
+            if swept:
+                execute_many(QUERIES["rewrite_card"], swept)
+            if trim_to > sweep.trimmed_log:
+                connection.execute(QUERIES["delete_images"], (trim_to,))
+        self._checkpoints.note_commit(
+            len(body) + 512 * len(turn.entries) + PAGE_BYTES * (16 + groups + len(turn.heads))
+        )
+        # Committed: from here on nothing may fail.
+        sweep.log_number = log_number
+        sweep.trimmed_log = max(trim_to, sweep.trimmed_log)
+        sweep.confirm(groups, cards)
+        self._positions = positions
+        for slot in turn.publish():
+            sweep.note_moved(slot)
+
+    def _sweep_on(self, groups: int) -> None:
+        """Rewrite the rows of some groups of cards."""
+        cards = self._positions.card
+        slots = self._sweep.proposal(groups, cards)
+        if slots:
+            with self._checkpoints.gate, self._transaction():
+                rows = [row_of(slot) for slot in slots]
+                self._connection.executemany(QUERIES["rewrite_card"], rows)
+            self._checkpoints.note_commit(PAGE_BYTES * groups)
+        self._sweep.confirm(groups, cards)
+
+    def _trim(self) -> None:
+        """Delete a few rows of the log; only while every row of `card_state` is up to date."""
+        trim_to = min(self._sweep.log_number, self._sweep.trimmed_log + 2 * _TRIM_MAX)
+        with self._checkpoints.gate, self._transaction():
+            self._connection.execute(QUERIES["delete_images"], (trim_to,))
+        self._sweep.trimmed_log = trim_to
+
+    def _recovered_from(self, error: sqlite3.Error) -> Exception:
+        """Make sure that memory and file agree after a failed transaction; what to raise."""
+        with contextlib.suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+        reason = f"nothing was written: {error}"
+        try:
+            row = self._connection.execute(QUERIES["last_positions"]).fetchone()
+            known = self._positions
+            if (row[0], row[1], row[2]) != (known.entry, known.event, known.audit):
+                # The commit said it failed and did not: what is in the file counts.
+                self._positions = self._load(None)
+        except (sqlite3.Error, StoreUnavailableError, CorruptFileError) as second:
+            reason += f"; and the file cannot be read now: {second}"
+        _log.error("transaction_failed", error=str(error))
+        return StoreUnavailableError(reason)
+
+
+@contextlib.contextmanager
+def _transaction_on(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing; on the disk when it is left without an error."""
+    connection.execute("begin immediate")
+    try:
+        yield
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise

@@ -255,20 +255,21 @@ class Request:
     def may_be_offline(self) -> bool:
         """An offline transaction (线下交易), or one whose channel is unknown and so could be one.
 
-        Offline := ATM cash withdrawal, ATM transfer-out, POS purchase, new POS pre-authorization.
+        Offline := ATM cash withdrawal, ATM transfer-out, POS purchase, new POS pre-authorization. A
+        completion that is judged at all has no known pre-authorization, and is the purchase itself.
         """
         channel = self.channel
         kind = self.kind
         if channel is Channel.ATM:
             return kind is Kind.CASH_WITHDRAWAL or kind is Kind.TRANSFER_OUT
         if channel is Channel.POS:
-            return kind is Kind.PURCHASE or kind is Kind.PREAUTHORIZATION
-        return channel is Channel.UNKNOWN and kind in DEBIT_KINDS and kind is not Kind.COMPLETION
+            return kind is Kind.PURCHASE or kind is Kind.PREAUTHORIZATION or kind is Kind.COMPLETION
+        return channel is Channel.UNKNOWN and kind in DEBIT_KINDS
 
     @property
     def may_be_card_not_present(self) -> bool:
         """A debit without the card, or one whose channel is unknown and so could be one."""
         channel = self.channel
         if channel is Channel.ONLINE or channel is Channel.QUICK_PAY or channel is Channel.UNKNOWN:
-            return self.kind in DEBIT_KINDS and self.kind is not Kind.COMPLETION
+            return self.kind in DEBIT_KINDS
         return False

@@ -1,0 +1,1 @@
+"""The journal as a whole: verify it, carry it elsewhere, back it up."""

@@ -28,6 +28,18 @@ _CHIP_DATA: Final = bytes.fromhex(
 )
 #: An encrypted PIN that is none; dropped at the door like a real one.
 _PIN_BLOCK: Final = bytes.fromhex("0011223344556677")
+#: What a UnionPay terminal calls a deed (60.1); its batch follows (60.2).
+_TERMINAL_TYPES: Final[dict[Deed, str]] = {
+    Deed.INQUIRY: "01",
+    Deed.PREAUTHORIZATION: "10",
+    Deed.COMPLETION: "20",
+    Deed.PURCHASE: "22",
+    Deed.CASH: "22",
+    Deed.TRANSFER: "22",
+    Deed.VOID: "23",
+    Deed.REFUND: "25",
+}
+_BATCH: Final = "000001"
 #: UnionPay's private field, DE60: message reason, then the point of service, then the transaction.
 _PRIVATE_USE: Final = 60
 
@@ -156,8 +168,10 @@ class Acquirer:
             fields[55] = _CHIP_DATA
         if shop.mcc == ATM.mcc:
             fields[52] = _PIN_BLOCK
-        if self._dialect.name.startswith("unionpay"):
+        if self._dialect.name == "unionpay-ascii":
             fields[_PRIVATE_USE] = private_use(doing)
+        elif self._dialect.name == "unionpay-terminal":
+            fields[_PRIVATE_USE] = f"{_TERMINAL_TYPES[doing.deed]}{_BATCH}"
         return fields
 
 

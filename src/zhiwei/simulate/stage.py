@@ -16,12 +16,9 @@ from zhiwei.simulate.bank import Account, Bank
 from zhiwei.simulate.codes import meaning_of
 from zhiwei.simulate.days import beijing
 from zhiwei.simulate.doings import Doing
-from zhiwei.simulate.http_door import Document, HttpDoorError
+from zhiwei.simulate.reasons import Reasons
 from zhiwei.simulate.telling import Audience, Line, Tone
 from zhiwei.simulate.wire import Answer, Wire
-
-#: How many of a card's last decisions are looked through for the one that was just answered.
-_LOOKED_THROUGH: Final = 20
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,7 @@ class Stage:
         audience: Audience,
         *,
         bank: Bank | None = None,
+        registers: bool = True,
         moves_clock: bool = False,
         beat_seconds: float = 0.0,
     ) -> None:
@@ -66,12 +64,14 @@ class Stage:
         self.audience: Final = audience
         #: None = the HTTP door is not to be used; then reasons are not known.
         self.bank: Final = bank
+        #: The bank registers the cards that appear on stage, with their controls.
+        self.registers: Final = registers
         #: The server runs in test mode and its clock may be set.
         self.moves_clock: Final = moves_clock
         #: A pause after each sentence, for people who read along.
         self.beat_seconds: Final = beat_seconds
         self.record = Record("")
-        self._accounts: Final[dict[int, Account]] = {}
+        self.reasons: Final = Reasons(None if bank is None else bank.door)
 
     def open(self, scene: str, title: Line) -> None:
         """Begin a story."""
@@ -87,18 +87,19 @@ class Stage:
     async def register(self, doing: Doing) -> None:
         """Register the card of a doing, if a bank is at hand."""
         customer = doing.customer
-        if self.bank is not None and customer.card not in self._accounts:
+        is_new = customer.card not in self.reasons.accounts
+        if self.bank is not None and self.registers and is_new:
             account = await asyncio.to_thread(self.bank.register, customer)
-            self._accounts[customer.card] = account
+            self.reasons.accounts[customer.card] = account
 
     def account_of(self, doing: Doing) -> Account | None:
         """The registered card of a doing; None where this stage did not register it."""
-        return self._accounts.get(doing.customer.card)
+        return self.reasons.accounts.get(doing.customer.card)
 
     @property
     def knows_controls(self) -> bool:
         """The cards on stage were registered here, so it is known what is switched on."""
-        return bool(self._accounts)
+        return bool(self.reasons.accounts)
 
     async def clock(self, at_ms: int) -> None:
         """Make it `at_ms`, for the server too where that is possible."""
@@ -122,7 +123,7 @@ class Stage:
         mti = sent.message.mti
         await self.tell(f"{mti} → {said.zh}", f"{mti} → {said.en}", Tone.SENT)
         answer = await self.wire.ask(sent.message)
-        reasons = await self.reasons(sent, answer)
+        reasons = [] if answer.is_approved else await self.reasons.of(sent)
         meaning = meaning_of(answer.code)
         tone = Tone.APPROVED if answer.is_approved else Tone.REFUSED
         if answer.code in ("01", "59"):
@@ -150,25 +151,6 @@ class Stage:
             }
         )
         return answer
-
-    async def reasons(self, sent: Sent, answer: Answer) -> list[Document]:
-        """Why it was not approved, as the HTTP door tells it; empty where it cannot be asked."""
-        decision = None if answer.is_approved else await self.decision(sent)
-        return [] if decision is None else list(decision["reasons"])
-
-    async def decision(self, sent: Sent) -> Document | None:
-        """The server's own record of the decision, None where it cannot be found."""
-        account = None if sent.doing is None else self.account_of(sent.doing)
-        if self.bank is None:
-            return None
-        which = f"&card={account.card_id}" if account is not None else ""
-        path = f"/v1/authorizations?limit={_LOOKED_THROUGH}{which}"
-        try:
-            reply = await self.bank.door.acall("GET", path)
-        except HttpDoorError:
-            return None
-        same = (row for row in reply.rows if row["rrn"] == sent.rrn and row["stan"] == sent.stan)
-        return next(same, None)
 
     def expect(self, is_met: bool, text: str) -> None:
         """Something that must be so whatever is switched on."""

@@ -139,9 +139,12 @@ def fits(permission: Permission, state: CardState, request: Request, moment: Mom
         return False
     billed = billed_minor(state, request)
     asked = request.amount_minor if permission.kind is PermissionKind.PASS else billed
-    if 0 <= permission.amount_max < asked:
+    # An amount that nobody told in the card's currency could be any.
+    if permission.amount_max >= 0 and not 0 <= asked <= permission.amount_max:
         return False
-    return permission.total_max < 0 or permission.total_used + billed <= permission.total_max
+    if permission.total_max < 0:
+        return True
+    return billed >= 0 and permission.total_used + billed <= permission.total_max
 
 
 def billed_minor(state: CardState, request: Request) -> int:
@@ -152,4 +155,6 @@ def billed_minor(state: CardState, request: Request) -> int:
     currency = state.settings.profile.currency
     if request.billing_currency == currency and request.billing_amount_minor >= 0:
         return request.billing_amount_minor
-    return request.amount_minor if request.currency == currency else -1
+    # Nothing is nothing in every currency.
+    is_known = request.currency == currency or request.amount_minor == 0
+    return request.amount_minor if is_known else -1

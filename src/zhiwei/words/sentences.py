@@ -103,7 +103,8 @@ class Sentences:
     def _said(self, facts: FactMap, language: str) -> _Said:
         """Facts as people say them."""
         said = _Said()
-        currency = str(facts.get("currency", ""))
+        is_count = facts.get("measure") == "count"
+        currency = "" if is_count else str(facts.get("currency", ""))
         for name, value in facts.items():
             if name == "seconds" and isinstance(value, int):
                 said[name] = self._duration(value, language)

@@ -61,7 +61,7 @@ class CompiledModulesHook(BuildHookInterface[Any]):
             return
         folder = root / "build" / "wheel"
         shutil.rmtree(folder, ignore_errors=True)
-        script.compile_copy(root, folder, script.hot_modules(root))
+        script.compile_copy(root, folder, script.hot_modules(root), opt_level="3")
         extensions = sorted(folder.rglob("*.so"))
         build_data["force_include"].update(
             {str(path): str(path.relative_to(folder)) for path in extensions}

@@ -10,7 +10,7 @@ pytest=(.venv/bin/pytest -q -n "${JOBS:-2}" -m "not slow")
 pure=(tests/core tests/services)
 # What runs mostly inside compiled modules.
 hot=()
-for name in core services guardian engine gateways/iso8583 stores; do
+for name in core services guardian test_engine.py gateways/iso8583 stores; do
     if [ -e "tests/$name" ]; then hot+=("tests/$name"); fi
 done
 

@@ -60,6 +60,24 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Meaning:
+    """What a network means by what it sends, where networks differ."""
+
+    #: Table of response codes for cards that are not known.
+    network: str
+    #: Fields of a request that come back in its answer as they were sent.
+    echo: tuple[int, ...]
+    #: DE32 and DE42 are UnionPay's numbers, which carry a region; digits of others do not.
+    has_unionpay_numbers: bool
+    #: A request (not an advice) with processing code 20 is a refund; else it undoes a purchase.
+    credit_is_refund: bool
+    #: DE25 of a request that raises an earlier pre-authorization; empty = there is no such request.
+    increment_condition: str
+    #: Pieces of fields by name: data element, first character, number of characters.
+    parts: dict[str, tuple[int, int, int]]
+
+
+@dataclass(frozen=True)
 class Dialect:
     """One network's way of writing ISO 8583."""
 
@@ -79,6 +97,7 @@ class Dialect:
     #: Fields whose content is dropped while reading, since it holds secrets.
     withheld: frozenset[int]
     framing: Framing
+    meaning: Meaning
     #: Dialect that reads (and answers) a message whose bitmap is hexadecimal text; empty = none.
     hex_twin: str = ""
 
@@ -133,8 +152,33 @@ def _assembled(name: str, table: dict[str, Any]) -> Dialect:
         fields=dict(sorted(rows.items())),
         withheld=frozenset(table["withheld"]),
         framing=framing(**table.get("frame", {"length": "binary2"})),
+        meaning=_meaning(table),
         hex_twin=layout.get("hex_twin", ""),
     )
+
+
+def _meaning(table: dict[str, Any]) -> Meaning:
+    """What the network means; tables that extend another one take over what they do not say."""
+    merged: dict[str, Any] = {}
+    for section in _sections(table, "meaning"):
+        merged.update(section)
+    parts: dict[str, tuple[int, int, int]] = {}
+    for section in _sections(table, "parts"):
+        parts |= {part: (number, start, size) for part, (number, start, size) in section.items()}
+    return Meaning(
+        network=merged["network"],
+        echo=tuple(merged["echo"]),
+        has_unionpay_numbers=merged["has_unionpay_numbers"],
+        credit_is_refund=merged["credit_is_refund"],
+        increment_condition=merged["increment_condition"],
+        parts=parts,
+    )
+
+
+def _sections(table: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A section of the table and of those that it extends, the furthest first."""
+    before = _sections(_table(table["extends"]), name) if "extends" in table else []
+    return [*before, table.get(name, {})]
 
 
 def _table(name: str) -> dict[str, Any]:

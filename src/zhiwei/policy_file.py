@@ -6,14 +6,15 @@ a policy must never become a default.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
-from zhiwei.core.documents import limit_from
+from zhiwei.core.documents import limit_document, limit_from
 from zhiwei.core.errors import NotAllowedValueError, ZhiweiError
 from zhiwei.core.policy import DEFAULT_POLICY, OnUnknown, Policy
 
@@ -44,6 +45,44 @@ def load_policy(path: Path) -> Policy:
     digest = blake2b(raw, digest_size=4).hexdigest()
     policy = policy_from(document)
     return replace(policy, version=f"{document.get('name', 'policy')}-{digest}")
+
+
+def stored_text(policy: Policy) -> str:
+    """The whole policy as JSON, to be kept with the decisions that were made under it."""
+    document: dict[str, object] = {}
+    for field in fields(policy):
+        value = getattr(policy, field.name)
+        if field.name == "ceilings":
+            document[field.name] = [limit_document(limit) for limit in value]
+        elif isinstance(value, frozenset):
+            document[field.name] = sorted(value)
+        else:
+            document[field.name] = value
+    return json.dumps(document, sort_keys=True)
+
+
+def policy_of_stored(text: str) -> Policy:
+    """The policy of `stored_text`.
+
+    Raises:
+        PolicyError: the text is not what `stored_text` made.
+    """
+    try:
+        document = json.loads(text)
+        values: dict[str, Any] = {}
+        for field in fields(DEFAULT_POLICY):
+            default = getattr(DEFAULT_POLICY, field.name)
+            value = document.get(field.name, default)
+            if field.name == "ceilings":
+                value = tuple(limit_from(item) for item in value)
+            elif isinstance(default, OnUnknown):
+                value = OnUnknown(value)
+            elif isinstance(value, list):
+                value = frozenset(value)
+            values[field.name] = value
+        return Policy(**values)
+    except (ValueError, KeyError, TypeError, AttributeError, NotAllowedValueError) as error:
+        raise PolicyError(f"a stored policy cannot be read: {error}") from None
 
 
 def policy_from(document: Mapping[str, Any]) -> Policy:
@@ -147,3 +186,8 @@ _READERS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
 }
 #: Names that a policy file may set, for the reference page.
 POLICY_SETTINGS: Final = tuple(sorted((*_READERS, "name")))
+
+
+def field_of(setting: str) -> str:
+    """The field of `Policy` that a setting of the file fills; `name` is a part of its version."""
+    return "version" if setting == "name" else _READERS[setting][0]

@@ -98,8 +98,19 @@ class Subscription:
     deleted_ms: int = 0
 
 
-Record: TypeAlias = "Cardholder | ApiKey | Checkup | StoredAnswer | Subscription"
-R = TypeVar("R", Cardholder, ApiKey, Checkup, StoredAnswer, Subscription)
+@dataclass(frozen=True)
+class PolicyText:
+    """A policy that decisions were made under, so that they can be replayed under it."""
+
+    #: The policy's version, as entries name it.
+    id: str
+    created_ms: int
+    #: JSON (`policy_file.stored_text`).
+    text: str
+
+
+Record: TypeAlias = "PolicyText | Cardholder | ApiKey | Checkup | StoredAnswer | Subscription"
+R = TypeVar("R", PolicyText, Cardholder, ApiKey, Checkup, StoredAnswer, Subscription)
 
 
 @dataclass(frozen=True)

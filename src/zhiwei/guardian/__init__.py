@@ -7,6 +7,20 @@ lines.
 
 from __future__ import annotations
 
-from zhiwei.guardian.desk import Guardian
+from typing import Final
 
-__all__ = ["Guardian"]
+from zhiwei.core.policy import Policy
+from zhiwei.guardian.case import Rules
+from zhiwei.guardian.desk import Guardian
+from zhiwei.services import INCREMENT_JUDGES, JUDGES, LOOSENS, NOTICES
+
+#: The rooms of this house, as the desk knows them.
+HOUSE_RULES: Final = Rules(JUDGES, INCREMENT_JUDGES, NOTICES, LOOSENS)
+
+
+def guardian_under(policy: Policy) -> Guardian:
+    """The guardian of this house under a policy."""
+    return Guardian(policy, HOUSE_RULES)
+
+
+__all__ = ["HOUSE_RULES", "Guardian", "guardian_under"]

@@ -11,6 +11,7 @@ from zhiwei.ports import (
     Cardholder,
     Checkup,
     CorruptFileError,
+    PolicyText,
     R,
     Record,
     StoredAnswer,
@@ -25,6 +26,7 @@ KIND_NAMES: Final[dict[type[Any], str]] = {
     Checkup: "checkup",
     StoredAnswer: "stored_answer",
     Subscription: "subscription",
+    PolicyText: "policy",
 }
 KINDS: Final = {name: kind for kind, name in KIND_NAMES.items()}
 _PART: Final = b"record"

@@ -192,3 +192,24 @@ select id, body from record where kind = ? and subject = ? and id > ? order by i
 delete from record where kind = ? and id in (
     select id from record where kind = ? and created_ms < ? order by id limit ?
 );
+
+-- name: all_records
+-- Every record, for verify and export.
+select kind, id, subject, created_ms, body from record order by kind, id;
+
+-- name: all_old_keys
+-- Every digest that has left its card's file, for verify.
+select card_key, digest, version, second from old_key order by card_key, digest, version;
+
+-- name: all_card_rows
+-- Every file's row as it stands, for verify.
+select number, card_key, cardholder, version, settings, usage, recent
+from card_state order by number;
+
+-- name: all_heads
+-- Every group's latest entry, for verify.
+select card_key, version, position from group_head order by card_key, version;
+
+-- name: all_marks
+-- Every mark, for verify.
+select card_key, version, position from journal_mark order by card_key, version;

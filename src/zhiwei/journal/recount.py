@@ -1,0 +1,232 @@
+"""Recount: what every card has spent, counted again from its journal by other code.
+
+It knows nothing of windows as numbers, bookings or usage: it keeps a list of what was spent on
+which calendar day (by the standard library's own calendar and zones), takes away what was given
+back, and adds up at the end. It is slow and plain on purpose; `verify` holds the stored counters
+against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Final, final
+from zoneinfo import ZoneInfo
+
+from zhiwei.core.card_state import CardState
+from zhiwei.core.command import Register
+from zhiwei.core.controls import LimitChannel
+from zhiwei.core.entry import Entry, Flag, GroupState
+from zhiwei.core.finding import Outcome
+from zhiwei.core.policy import DEFAULT_POLICY, Policy
+from zhiwei.core.request import Channel, Kind, Medium, MessageClass, Request
+
+_SPENDING: Final = (
+    Kind.PURCHASE,
+    Kind.CASH_WITHDRAWAL,
+    Kind.TRANSFER_OUT,
+    Kind.PREAUTHORIZATION,
+    Kind.COMPLETION,
+)
+#: What was spent longer ago than this can be in no current window.
+_KEPT_DAYS: Final = 380
+_PERIODS: Final = ("day", "week", "month", "year")
+
+
+@dataclass
+class _Spend:
+    """What one group spent on one day."""
+
+    group: int
+    day: date
+    channels: frozenset[str]
+    amount: int
+    count: int
+
+
+@dataclass
+class _Account:
+    """One card."""
+
+    zone: ZoneInfo
+    currency: str
+    spends: list[_Spend] = field(default_factory=list)
+    #: Instant at which each open pre-authorization lapses.
+    lapses: dict[int, int] = field(default_factory=dict)
+
+    def of_group(self, group: int) -> list[_Spend]:
+        """What a group spent, the latest first."""
+        return [spend for spend in reversed(self.spends) if spend.group == group]
+
+    def reduce(self, group: int, amount: int, count: int) -> None:
+        """Give back at most `amount` and `count` of a group, the latest first."""
+        for spend in self.of_group(group):
+            back = min(amount, spend.amount)
+            times = min(count, spend.count)
+            spend.amount -= back
+            spend.count -= times
+            amount -= back
+            count -= times
+
+
+@final
+class Recount:
+    """Counts all cards of a journal; show it the entries in order."""
+
+    def __init__(self, policy_of: Callable[[str], Policy | None] | None = None) -> None:
+        self._policy_of: Final = policy_of or {DEFAULT_POLICY.version: DEFAULT_POLICY}.get
+        self._accounts: Final[dict[bytes, _Account]] = {}
+
+    def observe(self, card_key: bytes, entry: Entry) -> None:
+        """Take in the card's next entry."""
+        change = entry.command.change
+        if isinstance(change, Register):
+            profile = change.profile
+            self._accounts[card_key] = _Account(ZoneInfo(profile.zone.name), profile.currency)
+            return
+        account = self._accounts.get(card_key)
+        if account is None:
+            return
+        _lapse(account, entry.now_ms)
+        request = entry.command.request
+        if request is not None and entry.outcome is Outcome.APPROVE:
+            self._count(account, entry, request)
+        oldest = _day(account, entry.now_ms).toordinal() - _KEPT_DAYS
+        if account.spends and account.spends[0].day.toordinal() < oldest:
+            account.spends = [s for s in account.spends if s.day.toordinal() >= oldest]
+
+    def differences(self, card_key: bytes, state: CardState) -> list[str]:
+        """How the counters of a file differ from this count, in words; empty = they agree."""
+        account = self._accounts.get(card_key)
+        if account is None:
+            return ["no entry opened it"]
+        today = _day(account, state.last_ms)
+        found: list[str] = []
+        for channel in LimitChannel:
+            name = channel.name.lower()
+            spent = state.usage.by_channel[channel]
+            stored = (
+                (spent.day_amount, spent.day_count),
+                (spent.week_amount, spent.week_count),
+                (spent.month_amount, spent.month_count),
+                (spent.year_amount, spent.year_count),
+            )
+            for period, pair in zip(_PERIODS, stored, strict=True):
+                counted = _sum(account, name, period, today)
+                if counted != pair:
+                    found.append(
+                        f"its {name} {period} counter says amount {pair[0]} count {pair[1]},"
+                        f" the journal adds up to {counted[0]} and {counted[1]}"
+                    )
+        return found
+
+    def _count(self, account: _Account, entry: Entry, request: Request) -> None:
+        """Add or give back what an approved card message says."""
+        group = entry.group
+        if group is None or entry.flags & (Flag.NO_EFFECT | Flag.UNMATCHED):
+            return
+        if request.message_class is MessageClass.REVERSAL or request.kind is Kind.VOID:
+            self._give_back(account, entry, request)
+        elif request.kind is Kind.REFUND:
+            held = sum(spend.amount for spend in account.of_group(group.version))
+            account.reduce(group.version, held - sum(b.amount_minor for b in group.bookings), 0)
+        elif request.kind in _SPENDING:
+            self._spend(account, entry, request)
+
+    def _spend(self, account: _Account, entry: Entry, request: Request) -> None:
+        group = entry.group
+        assert group is not None
+        billed = _billed(account, request)
+        known = account.of_group(group.version)
+        today = _day(account, entry.now_ms)
+        if not known:
+            account.spends.append(_Spend(group.version, today, _channels(request), billed, 1))
+            if group.state is GroupState.HELD:
+                policy = self._policy_of(entry.policy_version)
+                hold_ms = DEFAULT_POLICY.hold_ms if policy is None else policy.hold_ms
+                account.lapses[group.version] = entry.now_ms + hold_ms
+            return
+        stands = sum(spend.amount for spend in known)
+        # A completion, or an advice of what was approved, says what is taken in all.
+        is_increment = request.message_class is MessageClass.INCREMENT
+        more = billed if is_increment else billed - stands
+        if request.kind is Kind.COMPLETION:
+            account.lapses.pop(group.version, None)
+        if more < 0:
+            account.reduce(group.version, -more, 0)
+        elif more > 0:
+            first = known[-1]
+            account.spends.append(_Spend(group.version, today, first.channels, more, 0))
+
+    def _give_back(self, account: _Account, entry: Entry, request: Request) -> None:
+        group = entry.group
+        assert group is not None
+        held = sum(spend.amount for spend in account.of_group(group.version))
+        stands = group.approved_minor
+        is_whole = stands == 0
+        account.reduce(group.version, held - stands, 1 if is_whole else 0)
+        if is_whole:
+            account.lapses.pop(group.version, None)
+
+
+def _lapse(account: _Account, now_ms: int) -> None:
+    """Give back what lapsed pre-authorizations held."""
+    for group, at_ms in list(account.lapses.items()):
+        if at_ms <= now_ms:
+            del account.lapses[group]
+            account.spends = [spend for spend in account.spends if spend.group != group]
+
+
+def _sum(account: _Account, channel: str, period: str, today: date) -> tuple[int, int]:
+    """Amount and count of a channel in the period that holds `today`."""
+    spends = [
+        spend
+        for spend in account.spends
+        if channel in spend.channels and _label(spend.day, period) == _label(today, period)
+    ]
+    return sum(spend.amount for spend in spends), sum(spend.count for spend in spends)
+
+
+def _label(day: date, period: str) -> str:
+    """The name of the period that holds a day."""
+    if period == "day":
+        return day.isoformat()
+    if period == "week":
+        year, week, _ = day.isocalendar()
+        return f"{year}-W{week}"
+    return day.isoformat()[: 7 if period == "month" else 4]
+
+
+def _day(account: _Account, at_ms: int) -> date:
+    """The calendar day of an instant on the card's own clocks."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(account.zone).date()
+
+
+def _billed(account: _Account, request: Request) -> int:
+    """The amount in the card's own currency; 0 where nobody told it."""
+    if request.billing_currency == account.currency and request.billing_amount_minor >= 0:
+        return request.billing_amount_minor
+    return request.amount_minor if request.currency == account.currency else 0
+
+
+def _channels(request: Request) -> frozenset[str]:
+    """The limit channels in which a spend counts, by name."""
+    names = {"all"}
+    cash, transfer = Kind.CASH_WITHDRAWAL, Kind.TRANSFER_OUT
+    unknown = request.channel is Channel.UNKNOWN
+    if request.channel is Channel.ATM or (unknown and request.kind in (cash, transfer)):
+        names.add("atm")
+        names |= {"atm_withdrawal"} if request.kind is cash else set()
+        names |= {"atm_transfer"} if request.kind is transfer else set()
+    if request.channel is Channel.POS or (unknown and request.kind is not transfer):
+        names.add("pos")
+        if request.medium is Medium.CONTACTLESS and not request.pin_entered:
+            names.add("contactless_no_pin")
+    if request.channel is Channel.ONLINE or (unknown and request.kind is not cash):
+        names.add("online")
+    if request.channel is Channel.QUICK_PAY or (unknown and request.kind is not cash):
+        names.add("quick_pay")
+    if request.country not in ("", "CHN"):
+        names.add("overseas")
+    return frozenset(names)

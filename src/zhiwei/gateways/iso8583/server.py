@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, cast, final
 
 import structlog
 
@@ -94,14 +94,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A line was opened; one too many is closed again."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transport has asyncio.Transport's methods and is not a subclass of it.
+        self._transport = cast("asyncio.Transport", transport)
         self._heard = self.server.now()
         if not self.server.admit(self):
             self._is_leaving = True
-            transport.abort()
+            self._transport.abort()
             return
-        transport.set_write_buffer_limits(high=self.server.limits.unread_bytes)
+        self._transport.set_write_buffer_limits(high=self.server.limits.unread_bytes)
 
     def data_received(self, data: bytes) -> None:
         """Bytes arrived: whole frames are taken, the rest waits for more."""

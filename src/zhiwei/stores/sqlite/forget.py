@@ -8,7 +8,7 @@ from typing import Final, final
 from zhiwei.stores.coding.recent import KEPT_SECONDS
 from zhiwei.stores.sqlite.queries import QUERIES
 
-PORTION: Final = 500
+PORTION: Final = 100
 #: After a walk through everything, the next one begins this much later.
 EVERY_MS: Final = 3_600_000
 

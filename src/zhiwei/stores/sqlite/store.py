@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, TypeAlias, final
 
 import structlog
@@ -38,8 +39,12 @@ _log: Final = structlog.get_logger()
 
 #: Rows of the log that are deleted with one commit, at most.
 _TRIM_MAX: Final = 4
-#: Groups of cards that are swept at once when there is nothing else to do.
-_IDLE_GROUPS: Final = 64
+#: Groups of cards that are swept at once when there is nothing else to do; about a millisecond.
+_IDLE_GROUPS: Final = 8
+#: Nothing was committed for so long: there is nothing else to do.
+_IDLE_SECONDS: Final = 0.5
+#: Every so many commits something is forgotten, if that is due, however busy it is.
+_FORGET_EVERY: Final = 64
 #: How much faster the sweep goes while more cards are kept than wanted.
 _HURRY: Final = 8
 
@@ -95,6 +100,7 @@ class SqliteStore:
         self._reader: Final = SqliteReader(self.path, self._cards)
         self._checkpoints: Final = Checkpoints(self.path)
         self._checkpoints.start()
+        self._committed_at = monotonic()
         self._is_open = True
 
     @property
@@ -150,18 +156,20 @@ class SqliteStore:
             StoreUnavailableError: nothing was written.
         """
         try:
-            if not self._sweep.is_clean:
-                self._sweep_on(_IDLE_GROUPS)
-                return True
-            if self._sweep.trimmed_log < self._sweep.log_number:
-                self._trim()
-                return True
             if self._forgetting.is_due(clock_ms):
                 with self._checkpoints.gate, self._transaction():
                     self._forgetting.a_portion(self._connection, clock_ms)
+            elif monotonic() < self._committed_at + _IDLE_SECONDS:
+                return False
+            elif not self._sweep.is_clean:
+                self._sweep_on(_IDLE_GROUPS)
+            elif self._sweep.trimmed_log < self._sweep.log_number:
+                self._trim()
+            else:
+                return False
         except sqlite3.Error as error:
             raise self._recovered_from(error) from error
-        return self._forgetting.is_due(clock_ms)
+        return True
 
     def reader(self) -> SqliteReader:
         """A reader of what is committed."""
@@ -245,10 +253,13 @@ class SqliteStore:
                 execute_many(QUERIES["rewrite_card"], swept)
             if trim_to > sweep.trimmed_log:
                 connection.execute(QUERIES["delete_images"], (trim_to,))
+            if log_number % _FORGET_EVERY == 0 and self._forgetting.is_due(turn.clock_ms):
+                self._forgetting.a_portion(connection, turn.clock_ms)
         self._checkpoints.note_commit(
             len(body) + 512 * len(turn.entries) + PAGE_BYTES * (16 + groups + len(turn.heads))
         )
         # Committed: from here on nothing may fail.
+        self._committed_at = monotonic()
         sweep.log_number = log_number
         sweep.trimmed_log = max(trim_to, sweep.trimmed_log)
         sweep.confirm(groups, cards)

@@ -1,0 +1,164 @@
+"""Paging: every list of `ports.Reader`, in both directions, against the plainest way to say it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import pytest
+
+from tests.stores.cases import (
+    NOON,
+    STAFF,
+    STEP,
+    daily_limit,
+    done,
+    key_of,
+    purchase,
+    registration,
+)
+from tests.stores.conftest import OpenStore
+from zhiwei.core.result import Audit
+from zhiwei.ports import (
+    ApiKey,
+    Cardholder,
+    Checkup,
+    PolicyText,
+    Record,
+    Store,
+    StoredAnswer,
+    Subscription,
+)
+
+T = TypeVar("T", int, str)
+BOUNDS = [(0, 0), (5, 0), (0, 5), (9, 3), (3, 9), (1, 0), (0, 1000), (1000, 0), (4, 3)]
+CARDS = 7
+
+
+def page(keys: Sequence[T], before: T | None, after: T | None, limit: int) -> list[T]:
+    """What `ports.Reader` promises of a list, newest first."""
+    found = [k for k in sorted(keys) if (not before or k < before) and (not after or k > after)]
+    kept = found[:limit] if after and not before else found[-limit:]
+    return kept[::-1]
+
+
+@pytest.fixture
+def filled(open_store: OpenStore) -> Store:
+    """A few cards with purchases, refusals and changes, opened again after some of it."""
+    store = open_store()
+    for number in range(CARDS):
+        holder = f"ch_{number % 2}"
+        done(store.transact([registration(number, holder), daily_limit(number, 500)], STEP, NOON))
+    store = open_store()
+    for turn in range(6):
+        batch = [purchase(n, 10 * turn + n, 100 + 300 * (turn % 2)) for n in range(CARDS)]
+        done(store.transact(batch, STEP, NOON + turn))
+    return store
+
+
+@pytest.mark.parametrize(("before", "after"), BOUNDS)
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_lists_by_position_page_in_both_directions(
+    filled: Store, before: int, after: int, limit: int
+) -> None:
+    """Journal, a card's entries, the outbox and the audit trail, whole and of one card."""
+    reader = filled.reader()
+    key = key_of(3)
+    rows = reader.recent(limit=1000)
+    assert len(rows) == CARDS * 8
+    bounds = {"before": before, "after": after, "limit": limit}
+    positions = [row.position for row in rows]
+    assert [r.position for r in reader.recent(**bounds)] == page(positions, before, after, limit)
+    versions = [row.entry.version for row in rows if row.card_key == key]
+    found = [entry.version for entry in reader.entries(key, **bounds)]
+    assert found == page(versions, before, after, limit)
+    for list_of in (reader.events, reader.audits):
+        for owner in (b"", key):
+            everything = list_of(card_key=owner, limit=1000)
+            assert everything
+            assert all(row.card_key == key for row in everything if owner)
+            positions = [row.position for row in everything]
+            found = [row.position for row in list_of(card_key=owner, **bounds)]
+            assert found == page(positions, before, after, limit)
+
+
+@pytest.mark.parametrize("cardholder", ["", "ch_0", "ch_1", "ch_2"])
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_cards_page_in_order_of_their_key(filled: Store, cardholder: str, limit: int) -> None:
+    """Upward after a key, downward before one, of one cardholder or of all."""
+    reader = filled.reader()
+    keys = sorted(key_of(n) for n in range(CARDS) if not cardholder or cardholder == f"ch_{n % 2}")
+    for bound in [*keys, b"\x00", b"\xff" * 16]:
+        after = [k for k in keys if k > bound][:limit]
+        assert [
+            c.card_key for c in reader.cards(cardholder=cardholder, after=bound, limit=limit)
+        ] == after
+        before = [k for k in keys if k < bound][-limit:]
+        assert [
+            c.card_key for c in reader.cards(cardholder=cardholder, before=bound, limit=limit)
+        ] == before
+    first = reader.cards(cardholder=cardholder, limit=limit)
+    assert [c.card_key for c in first] == keys[:limit]
+
+
+def test_a_card_that_nobody_knows_has_nothing(filled: Store) -> None:
+    """Every question about it has an empty answer."""
+    reader = filled.reader()
+    key = key_of(99)
+    assert reader.card(key) is None
+    assert reader.entry(key, 1) is None
+    assert reader.entries(key) == []
+    assert reader.events(card_key=key) == []
+    assert reader.audits(card_key=key) == []
+    assert reader.latest_of_group(key, 1) is None
+
+
+RECORDS: list[Record] = [
+    Cardholder("ch_1", NOON, "李雷", phone="+8613800000001", email="a@example.cn"),
+    ApiKey("key_1", NOON, "0" * 64, "cardholder", "ch_1", "phone"),
+    Checkup("chk_1", NOON, "ch_1", '{"score": 80}'),
+    StoredAnswer("ans_1", NOON, "ab" * 16, 201, '{"id": "x"}'),
+    Subscription("sub_1", NOON, "https://example.cn/hook", ("stop_placed",), "bank"),
+    PolicyText("default-1", NOON, "name = 'default'"),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_a_record_is_kept_and_replaced(open_store: OpenStore, record: Any) -> None:
+    """Every kind comes back as it was given, after a restart too, and a newer form replaces it."""
+    store = open_store()
+    audit = Audit("record.kept", record.id, "", "{}")
+    done(store.keep([record], [audit], STAFF, NOON + 5))
+    reader = open_store().reader()
+    assert reader.record(type(record), record.id) == record
+    assert reader.record(type(record), "other") is None
+    (row,) = reader.audits()
+    assert (row.at_ms, row.actor, row.card_key) == (NOON + 5, STAFF, b"")
+    assert (row.audit.action, row.audit.subject) == ("record.kept", record.id)
+    store = open_store()
+    newer = type(record)(**{**vars(record), "created_ms": NOON + 1})
+    done(store.keep([newer], [], STAFF, NOON))
+    assert store.reader().record(type(record), record.id) == newer
+    assert store.reader().records(type(record)) == [newer]
+
+
+@pytest.mark.parametrize(("before", "after"), [("", ""), ("5", ""), ("", "5"), ("7", "2")])
+@pytest.mark.parametrize("subject", ["", "ch_1"])
+@pytest.mark.parametrize("limit", [2, 100])
+def test_records_page_by_id(
+    store: Store, before: str, after: str, subject: str, limit: int
+) -> None:
+    """Greatest id first, of one subject or of all; other kinds do not show."""
+    keys = [ApiKey(str(n), NOON, "", "cardholder", f"ch_{n % 2}") for n in range(10)]
+    done(store.keep([*keys, Checkup("6", NOON, "ch_1", "")], [], STAFF, NOON))
+    wanted = [key.id for key in keys if not subject or key.subject == subject]
+    found = store.reader().records(ApiKey, subject=subject, before=before, after=after, limit=limit)
+    assert [key.id for key in found] == page(wanted, before, after, limit)
+
+
+def test_a_cardholder_is_listed_under_the_phone_number(store: Store) -> None:
+    """Who wrote this text message is asked by number."""
+    people = [Cardholder(f"ch_{n}", NOON, phone=f"+861380000000{n}") for n in range(3)]
+    done(store.keep(people, [], STAFF, NOON))
+    found = store.reader().records(Cardholder, subject="+8613800000001")
+    assert found == [people[1]]

@@ -228,5 +228,5 @@ class Traffic:
 
 
 def is_same_answer(first: Answer, second: Answer) -> bool:
-    """Whether a repeat was answered as its first message was, field by field."""
-    return first.message.fields == second.message.fields
+    """Whether a repeat was answered as its first message was, byte for byte."""
+    return first.raw == second.raw

@@ -7,18 +7,19 @@ from collections.abc import Iterator
 
 from scripts.reference.markdown import code, codes, page, table
 from scripts.reference.source import comments_in, source_files
+
 from zhiwei.core import event
 from zhiwei.core.event import NEVER_MUTED, EventKind
 
 INTRODUCTION = """\
-An event is written with the decision that caused it, in the same transaction (the outbox). It has an id that
-never changes (`evt_…`), the card, the version of the card's journal entry, an instant, a kind and facts.
-Events of one card are in order. They are read from `GET /v1/events`, and what cardholders must be told from
-`GET /v1/alerts`. Whoever reads events must be ready to see one twice, and must drop what it has seen by the
-id. No event ever holds a card number.
+An event is written with the decision that caused it, in the same transaction (the outbox). It has
+an id that never changes (`evt_…`), the card, the version of the card's journal entry, an instant,
+a kind and facts. Events of one card are in order. They are read from `GET /v1/events`, and what
+cardholders must be told from `GET /v1/alerts`. Whoever reads events must be ready to see one
+twice, and must drop what it has seen by the id. No event ever holds a card number.
 
-*Never muted* means that quiet hours must not hold it back. A fact whose name ends in `_ms` is an instant (UTC
-milliseconds); an `amount` is in minor units."""
+*Never muted* means that quiet hours must not hold it back. A fact whose name ends in `_ms` is an
+instant (UTC milliseconds); an `amount` is in minor units."""
 
 
 def events_page() -> str:
@@ -76,17 +77,25 @@ def _keys(facts: ast.expr, function: ast.FunctionDef) -> Iterator[str]:
                 yield str(key.value)
     elif isinstance(facts, ast.Name):
         for node in ast.walk(function):
-            targets: list[ast.expr] = []
             if isinstance(node, ast.Assign):
-                targets = node.targets
-            elif isinstance(node, ast.AnnAssign):
-                targets = [node.target]
-            for target in targets:
-                if _is_name(target, facts.id) and node.value is not None:  # type: ignore[attr-defined]  # one of the two
-                    yield from _keys(node.value, function)  # type: ignore[attr-defined]  # one of the two
-                elif isinstance(target, ast.Subscript) and _is_name(target.value, facts.id):
-                    if isinstance(target.slice, ast.Constant):
-                        yield str(target.slice.value)
+                for target in node.targets:
+                    yield from _keys_assigned(target, node.value, facts.id, function)
+            elif isinstance(node, ast.AnnAssign) and node.value is not None:
+                yield from _keys_assigned(node.target, node.value, facts.id, function)
+
+
+def _keys_assigned(
+    target: ast.expr, value: ast.expr, name: str, function: ast.FunctionDef
+) -> Iterator[str]:
+    """The keys that one assignment gives the variable `name`."""
+    if _is_name(target, name):
+        yield from _keys(value, function)
+    elif (
+        isinstance(target, ast.Subscript)
+        and _is_name(target.value, name)
+        and isinstance(target.slice, ast.Constant)
+    ):
+        yield str(target.slice.value)
 
 
 def _is_name(node: ast.expr, name: str) -> bool:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from scripts.reference.markdown import code, codes, page, table
 from scripts.reference.source import comments_in
+
 from zhiwei.core import policy
 from zhiwei.core.controls import LimitChannel, Measure, Period
 from zhiwei.core.policy import DEFAULT_POLICY, OnUnknown
 from zhiwei.policy_file import POLICY_SETTINGS, field_of
 
 INTRODUCTION = """\
-The issuer's policy (发卡行策略) is a TOML file that is named at start-up. What it does not say stays as in
-the default policy. An unknown name, or a value outside the rules, is an error that names its place: a
-typing error never becomes a default. Every decision records the version of the policy that it was made
-under: the `name` in the file and a digest of its text.
+The issuer's policy (发卡行策略) is a TOML file that is named at start-up. What it does not say
+stays as in the default policy. An unknown name, or a value outside the rules, is an error that
+names its place: a typing error never becomes a default. Every decision records the version of the
+policy that it was made under: the `name` in the file and a digest of its text.
 
 How to write, try and change one: [configure the policy](../operating/policy.md)."""
 
 CEILINGS = """\
-`ceilings` is a list of tables, each with `channel`, `measure`, `period`, a value under the name of its
-measure, and `seconds` where the period is `rolling`:
+`ceilings` is a list of tables, each with `channel`, `measure`, `period`, a value under the name
+of its measure, and `seconds` where the period is `rolling`:
 
     [[ceilings]]
     channel = "atm_withdrawal"
@@ -27,8 +28,8 @@ measure, and `seconds` where the period is `rolling`:
     period = "day"
     amount = 2000000
 
-A ceiling holds for every card, in the card's own currency; the smaller of it and the cardholder's own limit
-decides."""
+A ceiling holds for every card, in the card's own currency; the smaller of it and the cardholder's
+own limit decides."""
 
 #: What the end of a name says of its unit, and how many milliseconds one is.
 _UNITS = {"minutes": 60_000, "hours": 3_600_000, "days": 86_400_000}

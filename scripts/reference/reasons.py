@@ -7,27 +7,30 @@ from typing import Any
 
 from scripts.reference.markdown import bullets, code, codes, page, table
 from scripts.reference.source import PACKAGE, comments_in, headings_in
+
 from zhiwei.core import reason as reasons
 from zhiwei.core.reason import LIFTABLE_BY_PERMISSION, Reason
 from zhiwei.gateways import response_codes
 from zhiwei.words import LANGUAGES, remedies
 
 INTRODUCTION = """\
-A decision carries one or more reasons, the first one first. A reason has a number that is stored and
-never used again, a code that API answers carry (`reasons[].code`), sentences for the cardholder and for
-the operator in Chinese and English, a remedy, and for each network the response code (DE39) that it is
-told. A smaller number is shown first: the hundreds are the classes.
+A decision carries one or more reasons, the first one first. A reason has a number that is stored
+and never used again, a code that API answers carry (`reasons[].code`), sentences for the
+cardholder and for the operator in Chinese and English, a remedy, and for each network the
+response code (DE39) that it is told. A smaller number is shown first: the hundreds are the
+classes.
 
-*Liftable* means that a pass or an exception may lift it. Names in braces are facts of the decision; they
-are filled in when the sentence is said. The table of response codes is the issuer's to edit, within
-rules: see [below](#answers-without-a-reason)."""
+*Liftable* means that a pass or an exception may lift it. Names in braces are facts of the
+decision; they are filled in when the sentence is said. The table of response codes is the
+issuer's to edit, within rules: see [below](#answers-without-a-reason)."""
 
 ANSWERS = """\
 These answers stand behind no single reason. The file of response codes
-(`src/zhiwei/gateways/response_codes.toml`) can be copied, edited and named at start-up. It is checked when
-it is loaded: every reason and every answer has a code of two letters or digits; no code makes a terminal
-keep the card; `57` (at Visa: never retry) stands only where no cardholder can lift the reason; `00`
-approves and nothing else does. A network without a table of its own uses `unionpay`."""
+(`src/zhiwei/gateways/response_codes.toml`) can be copied, edited and named at start-up. It is
+checked when it is loaded: every reason and every answer has a code of two letters or digits; no
+code makes a terminal keep the card; `57` (at Visa: never retry) stands only where no cardholder
+can lift the reason; `00` approves and nothing else does. A network without a table of its own
+uses `unionpay`."""
 
 
 def reasons_page() -> str:

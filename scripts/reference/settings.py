@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import json
 from types import ModuleType
+from typing import cast
 
 from scripts.reference.markdown import code, page, table
 from scripts.reference.schema import rows_of
 from scripts.reference.source import comments_in, summary
+
 from zhiwei import engine, vault
 from zhiwei.core import card_state, controls
-from zhiwei.core.controls import CONTROL_TYPES
+from zhiwei.core.controls import CONTROL_TYPES, Control
 from zhiwei.core.documents import document_of
 from zhiwei.core.place import PROVINCES
 from zhiwei.gateways.http import house
@@ -20,17 +23,19 @@ from zhiwei.services import LOOSENS
 from zhiwei.words import LANGUAGES, load_sentences
 
 INTRODUCTION = """\
-A control (设置) is a document of its own, set as a whole with `PUT /v1/cards/{id}/controls/{type}` and removed
-with `DELETE`. Amounts are whole minor units of the card's currency; times of day are `HH:MM`, in the card's
-own zone; provinces are GB/T 2260 codes, countries ISO 3166-1. Setting and tightening act at once;
-whatever *loosens* needs strong authentication, and may wait a [cooling-off](policy.md). What the
-[issuer's policy](policy.md) says holds beside every control: the stricter of the two decides.
+A control (设置) is a document of its own, set as a whole with `PUT
+/v1/cards/{id}/controls/{type}` and removed with `DELETE`. Amounts are whole minor units of the
+card's currency; times of day are `HH:MM`, in the card's own zone; provinces are GB/T 2260 codes,
+countries ISO 3166-1. Setting and tightening act at once; whatever *loosens* needs strong
+authentication, and may wait a [cooling-off](policy.md). What the [issuer's policy](policy.md)
+says holds beside every control: the stricter of the two decides.
 
-Each control belongs to a service; what it promises, and its scenarios, are on the
-[pages of the services](../services/)."""
+Each control belongs to a service; what it promises, and its scenarios, are on the [pages of the
+services](../services/)."""
 
 BOUNDS = """\
-Everything that could grow has a bound. Past it there is a clear answer, never a wait without end."""
+Everything that could grow has a bound. Past it there is a clear answer, never a wait without
+end."""
 
 #: Modules whose constants bound something, with what they bound.
 BOUNDED: tuple[tuple[str, ModuleType], ...] = (
@@ -67,7 +72,7 @@ def _control(control_type: str) -> list[str]:
     body = BODIES[control_type]
     schema = body.model_json_schema()
     rows = list(rows_of(schema, schema.get("$defs", {})))
-    fields = table(("field", "value", ""), ((code(n), v, about) for n, v, about in rows))
+    fields = table(("field", "value", "meaning"), ((code(n), v, about) for n, v, about in rows))
     return [
         summary(body),
         fields if rows else "It has no fields: it is on where it is set. Its body is `{}`.",
@@ -87,8 +92,8 @@ def _example(control_type: str) -> list[str]:
         default = kind()
     except TypeError:
         return []
-    document = document_of(default)
-    return [f"Set with `{{}}` it becomes {code(document)}."] if document else []
+    document = document_of(cast("Control", default))
+    return [f"Set with `{{}}` it becomes {code(json.dumps(document))}."] if document else []
 
 
 def _bounds() -> list[tuple[str, str, str, str]]:

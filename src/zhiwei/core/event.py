@@ -14,31 +14,57 @@ EventFacts: TypeAlias = "dict[str, int | str | list[str]]"
 class EventKind(IntEnum):
     """What happened. Numbers are stored, never reused. API name: `word`."""
 
+    #: A request was refused and the decline alert (拒绝交易提醒) is on.
     TRANSACTION_DECLINED = 1
+    #: A request was refused and the cardholder is asked about it (核实).
     CHALLENGE_CREATED = 2
+    #: The cardholder said yes or no.
     CHALLENGE_ANSWERED = 3
+    #: A balance inquiry at a machine, and its alert (余额查询提醒) is on.
     BALANCE_INQUIRED = 4
+    #: A posting at or above the threshold of the balance-change alert (余额变动提醒).
     BALANCE_CHANGED = 5
+    #: A control was set or removed, and holds from now.
     CONTROL_UPDATED = 6
+    #: A loosening waits for its cooling-off (冷静期) and can be cancelled.
     LOOSENING_PENDING = 7
+    #: A waiting loosening was cancelled.
     LOOSENING_CANCELLED = 8
+    #: A cooling-off is over; told with the next entry of the card.
     LOOSENING_TOOK_EFFECT = 9
+    #: Every debit is refused from now on (止付).
     STOP_PLACED = 10
+    #: The stop was lifted.
     STOP_LIFTED = 11
+    #: An exception or travel plan (出行计划) was granted.
     PERMISSION_GRANTED = 12
+    #: It was ended early.
     PERMISSION_REVOKED = 13
+    #: A pass or an exception let a request through.
     PERMISSION_USED = 14
+    #: A message had the identity of an earlier one and another body; somebody should look.
     CONFLICT_SEEN = 15
+    #: An advice or completion was booked although a control or limit says no.
     ADVICE_BYPASSED_CONTROL = 16
+    #: Four fifths of one of the cardholder's own limits are used.
     LIMIT_NEARLY_REACHED = 17
+    #: A payment institution was linked to the card (快捷支付签约).
     BINDING_CREATED = 18
+    #: It was unlinked.
     BINDING_REMOVED = 19
+    #: Its debits were opened or closed.
     BINDING_SWITCHED = 20
+    #: The issuer said something new of the card: its status or its chip.
     CARD_UPDATED = 21
+    #: "Not mine" was the answer: the card is stopped, and somebody should look.
     CASE_OPENED = 22
+    #: A rule failed inside; somebody should look.
     RULE_FAILED = 23
+    #: A question got no answer in time; told with the next entry of the card.
     CHALLENGE_EXPIRED = 24
+    #: A question could not be delivered on any channel.
     CHALLENGE_UNDELIVERABLE = 25
+    #: An authorization was taken back, wholly or in part (冲正, 撤销).
     TRANSACTION_REVERSED = 26
 
     @property

@@ -29,7 +29,9 @@ class Policy:
 
     #: Name of this version; written into every decision.
     version: str = "default-1"
+    #: A lock needs the place and nobody told it, at an ATM: decline, allow or challenge.
     on_unknown_location_atm: OnUnknown = OnUnknown.DECLINE
+    #: The same at a POS.
     on_unknown_location_pos: OnUnknown = OnUnknown.CHALLENGE
     #: What a rule that fails inside means: refuse (the default), or let the others decide.
     refuse_when_a_rule_fails: bool = True

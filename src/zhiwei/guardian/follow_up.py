@@ -45,6 +45,8 @@ def reverse(case: Case, request: Request) -> Result:
     stands = _standing_after(case, original)
     if group is None or stands is None or _is_over(case, group):
         return _no_effect(case, group)
+    if 0 < stands >= group.approved_minor:
+        return _no_effect(case, group)
     event = Event(
         EventKind.TRANSACTION_REVERSED,
         {"original_version": group.version, "amount": group.approved_minor - stands},

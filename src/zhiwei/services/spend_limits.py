@@ -175,10 +175,12 @@ def notice(policy: Policy, state: CardState, entry: Entry, moment: Moment) -> No
     request = entry.command.request
     if not entry.limits or request is None or entry.outcome is not Outcome.APPROVE:
         return SILENT
-    is_increment = request.message_class is MessageClass.INCREMENT
-    if not (is_increment or request.message_class is MessageClass.REQUEST):
+    group = entry.group
+    if group is None or state.settings.controls.limits is None:
         return SILENT
-    if state.settings.controls.limits is None or not request.is_debit:
+    is_increment = request.message_class is MessageClass.INCREMENT
+    is_first = request.message_class is MessageClass.REQUEST and group.version == entry.version
+    if not (is_increment or is_first):
         return SILENT
     amount_minor = max(billed_minor(state, request), 0)
     events: list[Event] = []

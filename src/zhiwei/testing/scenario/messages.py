@@ -218,6 +218,8 @@ class MessageReader:
                 fields[names.get(word, word)] = True
             elif word == "by_merchant":
                 fields["initiator"] = Initiator.MERCHANT
+            elif word == "advice":
+                fields["message_class"] = MessageClass.ADVICE
             elif word == "untraced":
                 fields["stan"] = ""
             elif word == "key":

@@ -29,6 +29,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry()
+        self._unready = ""
         self.decisions: Final = Counter(
             "zhiwei_decisions",
             "Card messages decided, by outcome, first reason and door.",
@@ -106,6 +107,7 @@ class Metrics:
             self.repeats.inc(repeats)
         if changes:
             self.changes.inc(changes)
+        self._unready = ""
         self.latency.observe(waited_seconds)
         self.commit.observe(commit_seconds)
         self.batch.observe(len(results))
@@ -117,6 +119,8 @@ class Metrics:
             self.busy.inc(count)
             return
         self.store_failures.inc()
+        if failure is Failure.UNAVAILABLE:
+            self._unready = str(error)
         # The exception's text may quote what a caller sent; its type and place are enough.
         _log.error(
             "batch_failed",
@@ -126,6 +130,27 @@ class Metrics:
             detail=str(error) if failure is Failure.UNAVAILABLE else "",
             exc_info=error if failure is Failure.BUG else None,
         )
+
+    def observe_tidy(self) -> None:
+        """The store can write."""
+        self._unready = ""
+
+    def observe_format_error(
+        self, fault: str, field: int, position: int, mti: str, stan: str
+    ) -> None:
+        """Count a frame that could not be read, and log where it broke; never its content."""
+        self.format_errors.labels(fault).inc()
+        _log.warning(
+            "iso8583_format_error", fault=fault, field=field, position=position, mti=mti, stan=stan
+        )
+
+    def observe_connections(self, count: int) -> None:
+        """How many ISO 8583 connections are open."""
+        self.connections.set(count)
+
+    def unready(self) -> str:
+        """Why the house takes no work now; empty while it does."""
+        return self._unready
 
     def text(self) -> bytes:
         """The series in Prometheus's text format."""

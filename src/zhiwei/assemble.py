@@ -1,0 +1,244 @@
+"""The wiring: reads what the operator said, builds every part, and owns start and stop.
+
+The path (ISO 8583 door, engine, the store's writing connection) runs on the event loop of the main
+thread. HTTP runs on a loop of its own in a second thread and comes in through `ThreadEntry`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from zhiwei.clock import ManualClock, SystemClock
+from zhiwei.core.card_state import CardState
+from zhiwei.core.command import Actor, Via
+from zhiwei.core.entry import Entry
+from zhiwei.core.policy import DEFAULT_POLICY, Policy
+from zhiwei.engine import Engine, Failure, ThreadEntry
+from zhiwei.gateways.http.app import build_app
+from zhiwei.gateways.http.house import House, Rooms
+from zhiwei.gateways.iso8583.answers import Answers
+from zhiwei.gateways.iso8583.codec import Codec
+from zhiwei.gateways.iso8583.dialect import Dialect
+from zhiwei.gateways.iso8583.dialect import named as dialect_named
+from zhiwei.gateways.iso8583.door import Door
+from zhiwei.gateways.iso8583.frame import Framing, framing
+from zhiwei.gateways.iso8583.server import Iso8583Server
+from zhiwei.gateways.iso8583.translate import Translator
+from zhiwei.gateways.response_codes import ResponseCodes
+from zhiwei.gateways.response_codes import load as load_response_codes
+from zhiwei.guardian import guardian_under
+from zhiwei.http_thread import HttpThread
+from zhiwei.keyring import Keyring
+from zhiwei.metrics import Metrics
+from zhiwei.policy_file import load_policy, stored_text
+from zhiwei.ports import PolicyText, Reader
+from zhiwei.services import JUDGES
+from zhiwei.services.security_checkup import Device, Mode, document, examine, history_of
+from zhiwei.services.spend_limits import ALL_CHANNELS, channels_of, reports
+from zhiwei.services.stop_payment import read_command
+from zhiwei.stores.sqlite.store import OnProgress, SqliteStore
+from zhiwei.vault import open_vault
+from zhiwei.words import load_sentences
+from zhiwei.zones import load_zone
+
+_log: Final = structlog.get_logger()
+
+VAULT_FILE_NAME: Final = "vault.key"
+#: What each failure of the engine is in the table of response codes.
+NO_RESULT: Final = {
+    int(Failure.BUSY): "issuer_late",
+    int(Failure.UNAVAILABLE): "issuer_late",
+    int(Failure.BUG): "system",
+}
+#: The HTTP thread may hold the interpreter this long before the path gets it.
+_SWITCH_SECONDS: Final = 0.0005
+_GC_THRESHOLDS: Final = (50_000, 50, 1000)
+_NONCES: Final = 512
+_NONCE_BYTES: Final = 8
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the operator said."""
+
+    data_dir: Path
+    http: tuple[str, int]
+    iso8583: tuple[str, int]
+    dialect: str = "unionpay-ascii"
+    #: Forms of the length and of the header before each message; empty = the dialect's own.
+    length: str = ""
+    header: str = ""
+    policy_file: Path | None = None
+    response_codes_file: Path | None = None
+    key_file: Path | None = None
+    is_test_mode: bool = False
+
+
+async def run_house(
+    options: Options,
+    announce: Callable[[str], None],
+    until: asyncio.Event,
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Open the house, serve until the event is set, and close in good order.
+
+    Raises:
+        ZhiweiError: something that the house needs cannot be had; the message says what to do.
+        OSError: an address cannot be listened on.
+    """
+    clock = ManualClock() if options.is_test_mode else SystemClock()
+    policy = DEFAULT_POLICY if options.policy_file is None else load_policy(options.policy_file)
+    codes = load_response_codes(options.response_codes_file)
+    options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    vault = open_vault(options.key_file or options.data_dir / VAULT_FILE_NAME)
+    metrics = Metrics()
+    store = SqliteStore(options.data_dir, on_progress=on_progress)
+    try:
+        engine = Engine(store, guardian_under(policy).step, clock, metrics)
+        await _keep_policy(engine, store.reader(), policy, clock.now_ms())
+        door = _door(options, codes, vault.card_key, metrics)
+        iso8583 = Iso8583Server(door, engine.submit, bug=int(Failure.BUG))
+        entry = ThreadEntry(engine, asyncio.get_running_loop())
+        keyring = Keyring(options.data_dir)
+        house = House(
+            submit=entry.submit,
+            keep=entry.keep,
+            reader=store.reader(),
+            find_key=keyring.find,
+            policy=policy,
+            clock=clock,
+            vault=vault,
+            codes=codes,
+            words=load_sentences(),
+            rooms=_rooms(policy),
+            metrics=metrics.registry,
+            unready=metrics.unready,
+            test_clock=clock if isinstance(clock, ManualClock) else None,
+        )
+        http = HttpThread(build_app(house), *options.http)
+        await _serve(engine, iso8583, http, options, announce, until)
+    finally:
+        await store.close()
+
+
+async def _serve(
+    engine: Engine,
+    iso8583: Iso8583Server,
+    http: HttpThread,
+    options: Options,
+    announce: Callable[[str], None],
+    until: asyncio.Event,
+) -> None:
+    """Open the doors, wait, and close them: nothing that was taken goes unanswered."""
+    working = asyncio.create_task(engine.run())
+    tidying = asyncio.create_task(engine.tidy_when_idle())
+    try:
+        host, port = await iso8583.start(*options.iso8583)
+        http_host, http_port = http.start()
+        announce(f"http://{_shown(http_host)}:{http_port}")
+        announce(f"iso8583 {_shown(host)}:{port}")
+        _quieten_collector()
+        await until.wait()
+        _log.info("closing")
+    finally:
+        # HTTP ends while the engine still answers; then the lines; then the engine itself.
+        await asyncio.to_thread(http.stop)
+        await iso8583.stop()
+        tidying.cancel()
+        engine.stop()
+        await working
+        with contextlib.suppress(asyncio.CancelledError):
+            await tidying
+
+
+async def _keep_policy(engine: Engine, reader: Reader, policy: Policy, now_ms: int) -> None:
+    """Keep the policy with the decisions that will be made under it."""
+    if reader.record(PolicyText, policy.version) is None:
+        record = PolicyText(policy.version, now_ms, stored_text(policy))
+        await engine.keep([record], [], Actor("server", Via.CLI, is_staff=True))
+
+
+def _door(
+    options: Options,
+    codes: ResponseCodes,
+    card_key: Callable[[str], bytes],
+    metrics: Metrics,
+) -> Door:
+    """The ISO 8583 door of the dialect that the operator chose."""
+    dialect = dialect_named(options.dialect)
+    nonces = _nonces()
+    return Door(
+        Codec(dialect),
+        _framing(options, dialect),
+        Translator(dialect, card_key, nonces.__next__),
+        Answers(dialect, codes, NO_RESULT),
+        metrics,
+    )
+
+
+def _framing(options: Options, dialect: Dialect) -> Framing:
+    """The dialect's own framing, or what the operator said instead."""
+    if not options.length and not options.header:
+        return dialect.framing
+    return framing(options.length or "binary2", options.header or "none")
+
+
+def _rooms(policy: Policy) -> Rooms:
+    """The services as the HTTP door asks them."""
+
+    def examined(
+        cards: Sequence[CardState],
+        entries_of: Callable[[CardState], Iterable[Entry]],
+        mode: str,
+        device: dict[str, Any] | None,
+        now_ms: int,
+    ) -> dict[str, Any]:
+        depth = Mode.FULL if mode == "full" else Mode.QUICK
+        histories = []
+        if depth is Mode.FULL:
+            histories = [history_of(card, entries_of(card), now_ms) for card in cards]
+        told = None if device is None else Device(**device)
+        return document(examine(cards, histories, policy, now_ms, depth, told))
+
+    return Rooms(
+        limits=lambda state, moment: reports(policy, state, ALL_CHANNELS, moment),
+        judges=dict(JUDGES),
+        channels=channels_of,
+        examine=examined,
+        read_message=read_command,
+    )
+
+
+def _nonces() -> Iterator[bytes]:
+    """Eight random bytes for each command, asked of the system many at a time."""
+    while True:
+        block = os.urandom(_NONCES * _NONCE_BYTES)
+        for start in range(0, len(block), _NONCE_BYTES):
+            yield block[start : start + _NONCE_BYTES]
+
+
+def _quieten_collector() -> None:
+    """Keep long collections off the path: what is here now stays, and files make no cycles."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+
+
+def _shown(host: str) -> str:
+    """An address as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
+
+
+# Zones come from the system's database, or from the tzdata package where it has none.
+assert load_zone("Asia/Shanghai") is not None, "there is no zone database"

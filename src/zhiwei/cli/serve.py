@@ -1,0 +1,114 @@
+"""`zhiwei serve`: the guardian, on SQLite, over ISO 8583 and HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zhiwei.core.errors import ZhiweiError
+
+
+class BadAddressError(ZhiweiError):
+    """an address is `HOST:PORT`, for example `127.0.0.1:8080`; port 0 takes a free one"""
+
+
+class AddressInUseError(ZhiweiError):
+    """the address cannot be listened on"""
+
+
+def serve(
+    data: Annotated[Path, typer.Option(help="Data directory; made where there is none.")] = Path(
+        "data"
+    ),
+    http: Annotated[str, typer.Option(help="HOST:PORT of the HTTP door.")] = "127.0.0.1:8080",
+    iso8583: Annotated[
+        str, typer.Option(help="HOST:PORT of the ISO 8583 door.")
+    ] = "127.0.0.1:8583",
+    dialect: Annotated[
+        str, typer.Option(help="How messages are written on the ISO 8583 door.")
+    ] = "unionpay-ascii",
+    length: Annotated[
+        str, typer.Option(help="Length before each message: binary2, ascii4, ...")
+    ] = "",
+    header: Annotated[str, typer.Option(help="Header after the length: none, tpdu, ...")] = "",
+    policy: Annotated[Path | None, typer.Option(help="The issuer's policy (TOML).")] = None,
+    response_codes: Annotated[
+        Path | None, typer.Option(help="Table of response codes (TOML) instead of the built-in.")
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="Key for card numbers; default: vault.key in --data.")
+    ] = None,
+    test_mode: Annotated[
+        bool, typer.Option("--test-mode", help="The clock can be set; nothing is sent outside.")
+    ] = False,
+    log_format: Annotated[str, typer.Option(help="json or console.")] = "",
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Serve; prints one line for each door once it listens. SIGTERM ends it cleanly.
+
+    Example: `zhiwei serve --data ./data --http 127.0.0.1:8080 --iso8583 127.0.0.1:8583`
+    """
+    import uvloop
+
+    from zhiwei.assemble import Options
+    from zhiwei.logs import set_up_logs
+
+    set_up_logs(as_json=(log_format or _usual_format()) == "json", level=log_level)
+    options = Options(
+        data_dir=data,
+        http=_address(http),
+        iso8583=_address(iso8583),
+        dialect=dialect,
+        length=length,
+        header=header,
+        policy_file=policy,
+        response_codes_file=response_codes,
+        key_file=key_file,
+        is_test_mode=test_mode,
+    )
+    try:
+        uvloop.run(_run(options))
+    except OSError as error:
+        raise AddressInUseError(f"cannot start: {error.strerror or error}") from None
+
+
+async def _run(options: object) -> None:
+    from zhiwei.assemble import Options, run_house
+    from zhiwei.cli.progress import on_progress
+
+    assert isinstance(options, Options)
+    until = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, until.set)
+    with on_progress("reading the cards") as progress:
+        await run_house(options, _announce, until, progress)
+
+
+def _announce(line: str) -> None:
+    typer.echo(line)
+    sys.stdout.flush()
+
+
+def _usual_format() -> str:
+    """Logs for eyes where eyes are."""
+    return "console" if sys.stderr.isatty() else "json"
+
+
+def _address(text: str) -> tuple[str, int]:
+    """Host and port.
+
+    Raises:
+        BadAddressError: the text is not `HOST:PORT`.
+    """
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
+        message = f"`{text[:60]}` is not `HOST:PORT` like `127.0.0.1:8080`; port 0 takes a free one"
+        raise BadAddressError(message)
+    return host, int(port)

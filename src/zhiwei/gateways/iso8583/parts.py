@@ -75,7 +75,10 @@ def _part(dialect: Dialect, name: str) -> Part:
 
 def decoded(text: str) -> str:
     """A text as people read it: Chinese is sent as GBK; control characters are shown as spaces."""
-    if text.isascii() and text.isprintable():
-        return text.strip()
+    if text.isascii():
+        if text.isalnum():
+            return text
+        if text.isprintable():
+            return text.strip()
     readable = text.encode("latin-1", "replace").decode("gb18030", "replace")
     return "".join([c if c.isprintable() else " " for c in readable]).strip()

@@ -154,5 +154,5 @@ def initiator_of(message: Message) -> Initiator:
 
 
 def pin_was_entered(message: Message) -> bool:
-    """A PIN block came with it, or DE22 says so in its third digit."""
-    return message.has(52) or message.text(22)[2:3] == "1"
+    """DE22 says so in its third digit, or a PIN block came with it."""
+    return message.text(22)[2:3] == "1" or message.has(52)

@@ -108,6 +108,12 @@ def complete(case: Case, request: Request) -> Result:
 def advise(case: Case, request: Request) -> Result:
     """Book what already happened, even past a lock or limit; flagged and told, never refused."""
     came_first = reversal_that_came_first(case, request)
+    if not request.was_declined and came_first is None:
+        # A refund (退货) always comes as an advice (0220); what it gives back is the same.
+        if request.kind is Kind.REFUND:
+            return refund(case, request)
+        if request.kind is Kind.VOID:
+            return void(case, request)
     if request.was_declined or not request.is_debit or came_first is not None:
         return finished(
             case, case.state.followed_by(case.moment.now_ms), Outcome.APPROVE, NO_OPINION

@@ -114,17 +114,14 @@ class Trial:
         from zhiwei.core.policy import DEFAULT_POLICY
         from zhiwei.core.zone import zones_come_from
         from zhiwei.gateways import response_codes
-        from zhiwei.guardian import Guardian
-        from zhiwei.guardian.case import Rules
+        from zhiwei.guardian import guardian_under
         from zhiwei.policy_file import load_policy
-        from zhiwei.services import INCREMENT_JUDGES, JUDGES, LOOSENS, NOTICES
         from zhiwei.trial.desk import Desk
         from zhiwei.words import load_sentences
         from zhiwei.zones import load_zone
 
         zones_come_from(load_zone)
         policy = DEFAULT_POLICY if self._policy is None else load_policy(self._policy)
-        guardian = Guardian(policy, Rules(JUDGES, INCREMENT_JUDGES, NOTICES, LOOSENS))
         async with AsyncExitStack() as stack:
             # Rows and a bar on one terminal would run into each other.
             is_hidden = sys.stdout.isatty()
@@ -132,7 +129,7 @@ class Trial:
             stack.enter_context(progress)
             store, vault = await self._store(stack, progress)
             desk = Desk(
-                guardian,
+                guardian_under(policy),
                 store,
                 vault,
                 response_codes.load(),

@@ -41,6 +41,8 @@ class Bank:
             HttpDoorError: the server refuses, or does not answer.
         """
         person = {"name": customer.name_zh, "locale": "zh"}
+        if customer.phone:
+            person["phone"] = customer.phone
         # The same person is not made twice when a population is registered again.
         once = {"Idempotency-Key": f"zhiwei-simulate-{customer.card}"}
         made = self.door.call("POST", "/v1/cardholders", person, headers=once)

@@ -74,6 +74,8 @@ class Customer:
     controls: tuple[Control, ...]
     #: The card's number in the test range; shown by nothing.
     card: int = field(repr=False)
+    #: E.164, as registered with the bank; empty = none.
+    phone: str = ""
 
     @property
     def pan(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
+from zhiwei.simulate.acquirer import Sent
 from zhiwei.simulate.days import instant, local_day
 from zhiwei.simulate.doings import ATM, QUICK_PAY_INSTITUTION, Deed, Doing, How, Shop
 from zhiwei.simulate.habits import DEPARTMENT_STORE, ELECTRONICS, SUPERMARKET
@@ -20,9 +21,10 @@ from zhiwei.simulate.telling import Line, Tone
 
 Play: TypeAlias = "Callable[[Stage, int, int], Awaitable[None]]"
 
-#: Minutes after midnight of the afternoon, the evening and the depth of the night.
+#: Minutes after midnight of the hours at which things happen; the last one is the next day.
 _AFTERNOON: Final = 15 * 60 + 20
 _EVENING: Final = 20 * 60 + 5
+_LATE: Final = 23 * 60 + 40
 _NIGHT: Final = 24 * 60 + 2 * 60 + 14
 
 _JEWELLER: Final = Shop("GOLD AND JEWELS", "金店", "5944")
@@ -71,8 +73,20 @@ async def cloned_card(stage: Stage, seed: int, day: int) -> None:
     await stage.clock(cash.at_ms)
     await stage.send(cash)
     stage.expect_reason("region_lock_active")
+    late = replace(
+        cash,
+        at_ms=instant(day, _LATE),
+        deed=Deed.PURCHASE,
+        shop=_JEWELLER,
+        amount_minor=1_680_000,
+    )
+    await stage.clock(late.at_ms)
+    await stage.send(late)
+    stage.expect_reason("region_lock_active")
+    if stage.moves_clock:
+        stage.expect_reason("night_lock_active")
     await stage.clock(instant(day, _NIGHT))
-    await stage.tell("夜里，卡出现在曼谷。", "At night the card shows up in Bangkok.")
+    await stage.tell("凌晨，卡出现在曼谷。", "After midnight the card shows up in Bangkok.")
     for minutes, shop, deed, fen in (
         (0, ATM, Deed.CASH, 500_000),
         (3, ATM, Deed.CASH, 200_000),
@@ -162,6 +176,36 @@ async def fallback(stage: Stage, seed: int, day: int) -> None:
     stage.expect_approved(answer, "the same purchase by chip")
 
 
+async def large_purchase(stage: Stage, seed: int, day: int) -> None:
+    """A large purchase is asked about; "yes" opens it once, for this merchant and amount."""
+    victim = _victim(
+        seed, 5, "赵芳", "Zhao Fang", SHANGHAI,
+        ("large_spend_verification", {"threshold": 500_000}),
+    )  # fmt: skip
+    at_ms = instant(day, _AFTERNOON)
+    first = Doing(at_ms, victim, Deed.PURCHASE, How.CHIP, ELECTRONICS, SHANGHAI, 680_000)
+    await stage.register(first)
+    await stage.tell(
+        "赵芳要求 5,000 元以上的消费先问她本人。",
+        "Zhao Fang wants to be asked about purchases above CNY 5,000.",
+    )
+    await stage.clock(at_ms)
+    sent, _ = await stage.send(first)
+    stage.expect_reason("large_spend_verification")
+    await _answer_question(stage, sent)
+    if stage.knows_controls:
+        await stage.tell("店员再刷一次。", "The clerk tries once more.")
+        _, answer = await stage.send(replace(first, at_ms=at_ms + 60_000))
+        stage.expect_approved(answer, "the same purchase after a yes")
+        await stage.send(replace(first, at_ms=at_ms + 120_000))
+        stage.expect_reason("large_spend_verification")
+        await stage.tell(
+            "确认只能用一次：同样的消费再来，又要先问。",
+            "A yes is good for one purchase: the same again is asked about again.",
+            Tone.PROOF,
+        )
+
+
 async def lost_answer(stage: Stage, seed: int, day: int) -> None:
     """Answers get lost: a repeat gets the same answer and counts once, a reversal gives back."""
     victim = _victim(
@@ -207,6 +251,7 @@ SCENES: Final[dict[str, Scene]] = {
         Scene("cloned-card", Line("一张被复制的卡", "A cloned card"), cloned_card),
         Scene("telecom-fraud", Line("电信诈骗", "Telecom fraud"), telecom_fraud),
         Scene("fallback", Line("降级磁条", "A chip card by its stripe"), fallback),
+        Scene("large-purchase", Line("大额消费核实", "A large purchase"), large_purchase),
         Scene("lost-answer", Line("丢失的应答", "A lost answer"), lost_answer),
     )
 }
@@ -233,6 +278,8 @@ def _victim(
         income_minor=1_200_000,
         controls=controls,
         card=card_number(seed, CUSTOMERS_MAX - number),
+        # Nobody's: 130 0000 and what tells seeds and scenes apart.
+        phone=f"+86130{seed % 10_000:04d}{number:04d}",
     )
 
 
@@ -288,11 +335,32 @@ async def _bind(stage: Stage, doing: Doing, decision: str) -> None:
 
 
 async def _stop_by_message(stage: Stage, doing: Doing) -> None:
-    """The victim sends `ZF` from his own phone, or, without one on file, taps stop in the app."""
-    account = stage.account_of(doing)
-    if stage.bank is None or account is None:
+    """The victim sends `ZF` from his own phone (短信止付)."""
+    if stage.bank is None or stage.account_of(doing) is None:
         return
     await stage.tell(
-        "陈国华收到拒付提醒，立刻止付。", "He sees the refusals and stops his card at once."
+        "陈国华收到拒付提醒，回复短信：ZF", "He sees the refusals and sends a text message: ZF"
     )
-    await stage.bank.door.acall("POST", f"/v1/cards/{account.card_id}/stop", {})
+    message = {"from": doing.customer.phone, "text": "ZF"}
+    answer = (await stage.bank.door.acall("POST", "/v1/inbound_messages", message)).document
+    reply = answer["reply"]["text"]
+    await stage.tell(f"回复：{reply}", f"the reply: {reply}", Tone.PROOF)
+    stage.expect(answer["outcome"] == "stopped", f"the card is stopped ({answer['outcome']})")
+
+
+async def _answer_question(stage: Stage, sent: Sent) -> None:
+    """The cardholder says yes in the app, after strong authentication."""
+    decision = await stage.reasons.decision(sent)
+    question = None if decision is None else decision["challenge"]
+    if stage.bank is None or question is None:
+        stage.expect(not stage.knows_controls, "a question was asked")
+        return
+    await stage.tell(
+        f"问题 {question['reference']} 已发给持卡人；本人在手机银行里确认。",
+        f"question {question['reference']} goes out; the cardholder says yes in the app.",
+        Tone.ASKED,
+    )
+    path = f"/v1/challenges/{question['id']}/respond"
+    answer = await stage.bank.door.acall("POST", path, {"response": "approve"}, strong=True)
+    status = answer.document["status"]
+    stage.expect(status == "approved", f"the question is answered (found: {status})")

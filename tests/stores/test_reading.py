@@ -124,7 +124,10 @@ RECORDS: list[Record] = [
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
-def test_a_record_is_kept_and_replaced(open_store: OpenStore, record: Any) -> None:
+def test_a_record_is_kept_and_replaced(
+    open_store: OpenStore,
+    record: Any,  # noqa: ANN401 - one test for records of every kind
+) -> None:
     """Every kind comes back as it was given, after a restart too, and a newer form replaces it."""
     store = open_store()
     audit = Audit("record.kept", record.id, "", "{}")

@@ -16,10 +16,8 @@ from zhiwei.stores.coding.usage import Places, decode_usage
 
 #: Cards whose rows are rewritten together: about as many as share a page of the file.
 GROUP_CARDS: Final = 12
-#: The sweep goes once around in this many journal entries, so that the log, which holds at most two
-#: rounds, stays small enough to be read at the start within seconds.
-ROUND_ENTRIES_MIN: Final = 16_384
-ROUND_ENTRIES_MAX: Final = 262_144
+#: The sweep goes once around in four entries for each card, but in no fewer than this.
+_ROUND_ENTRIES_MIN: Final = 16_384
 _TRIES_MAX: Final = 16
 
 
@@ -143,9 +141,20 @@ class Sweep:
     A proposal changes nothing; `confirm` is called when it is committed.
     """
 
-    __slots__ = ("_at", "_behind", "_round_began", "log_number", "swept_log", "trimmed_log")
+    __slots__ = (
+        "_at",
+        "_behind",
+        "_round_began",
+        "_round_entries",
+        "log_number",
+        "swept_log",
+        "trimmed_log",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, round_entries: int) -> None:
+        #: In at most so many entries it goes once around. The log holds at most two rounds, and is
+        #: read at the start.
+        self._round_entries: Final = round_entries
         self._behind: Final[dict[int, list[Slot]]] = {}
         self._at = 0
         #: Number of the last row of the log; of the last one when this round began; of the last one
@@ -175,7 +184,7 @@ class Sweep:
     def groups_for(self, entries: int, cards: int) -> int:
         """How many groups to sweep when this many entries are written."""
         groups = cards // GROUP_CARDS + 1
-        period = min(max(4 * cards, ROUND_ENTRIES_MIN), ROUND_ENTRIES_MAX)
+        period = min(max(4 * cards, _ROUND_ENTRIES_MIN), self._round_entries)
         return 1 + groups * entries // period
 
     def proposal(self, groups: int, cards: int) -> list[Slot]:

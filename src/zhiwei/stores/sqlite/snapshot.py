@@ -105,7 +105,7 @@ class Snapshot:
             CorruptFileError: the log is damaged.
         """
         cards = Cards(_ALL, 0)
-        load(self._connection, cards, Sweep(), None)
+        load(self._connection, cards, Sweep(1), None)
         return cards.slots
 
     def structure_problems(self) -> list[str]:

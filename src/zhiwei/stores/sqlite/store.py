@@ -62,6 +62,9 @@ class Bounds:
     opened_max: int = 200_000
     #: SQLite's own cache of pages.
     cache_bytes: int = 64 * 1024 * 1024
+    #: Entries within which every row that is behind is brought up to date; the start after a crash
+    #: reads the images of at most twice as many.
+    round_entries: int = 262_144
 
 
 @final
@@ -88,7 +91,7 @@ class SqliteStore:
         self._lock: Final = DirectoryLock(directory)
         self.path: Final = directory / FILE_NAME
         self._cards: Final = Cards(self._bounds.cards_max, self._bounds.opened_max)
-        self._sweep: Final = Sweep()
+        self._sweep: Final = Sweep(self._bounds.round_entries)
         self._forgetting: Final = Forgetting()
         try:
             self._connection = self._open()
@@ -264,8 +267,7 @@ class SqliteStore:
         sweep.trimmed_log = max(trim_to, sweep.trimmed_log)
         sweep.confirm(groups, cards)
         self._positions = positions
-        for slot in turn.publish():
-            sweep.note_moved(slot)
+        turn.publish(sweep)
 
     def _sweep_on(self, groups: int) -> None:
         """Rewrite the rows of some groups of cards."""

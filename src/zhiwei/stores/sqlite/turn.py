@@ -27,7 +27,7 @@ from zhiwei.stores.coding.recent import (
 )
 from zhiwei.stores.coding.settings import encode_settings
 from zhiwei.stores.coding.usage import Places, encode_usage
-from zhiwei.stores.sqlite.cards import Cards, Slot
+from zhiwei.stores.sqlite.cards import Cards, Slot, Sweep
 from zhiwei.stores.sqlite.rows import MARK_EVERY, Rows
 
 #: A card's file keeps the digests of this many entries; the older half of them moves to a table
@@ -354,16 +354,16 @@ class Turn:
             return (state.version, image[0], image[1], recent, slot.number)
         return row_of(slot)
 
-    def publish(self) -> list[Slot]:
-        """Show the drafts to the world, now that they are committed; the slots that moved."""
-        moved: list[Slot] = []
+    def publish(self, sweep: Sweep) -> None:
+        """Show the drafts to the world, now that they are committed."""
         for draft in self.drafts.values():
             state = draft.state
             slot = draft.slot
             if not draft.has_moved or state is None or slot is None:
                 continue
             if draft.base_version:
-                moved.append(slot)
+                # First of all, since a slot whose row is behind must not be thrown out.
+                sweep.note_moved(slot)
             if self.cards.slots.get(slot.card_key) is not slot:
                 self.cards.add(slot)
             if slot.state is None:
@@ -375,7 +375,6 @@ class Turn:
             slot.records = draft.records
             slot.spilled_until = draft.spilled_until
             slot.sealed_recent = b""
-        return moved
 
 
 def row_of(slot: Slot) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Command
 from zhiwei.core.decide import Judge
-from zhiwei.core.entry import LimitReport
+from zhiwei.core.entry import Entry, LimitReport
 from zhiwei.core.finding import Facts
 from zhiwei.core.policy import Policy
 from zhiwei.core.reason import Reason
@@ -76,6 +76,14 @@ class Words(Protocol):
         """Name of a service or control, `zh` and `en`."""
         ...
 
+    def checkup(self, document: Mapping[str, Any]) -> Document:
+        """The document of a check-up with its sentences."""
+        ...
+
+    def text(self, key: str, language: str, facts: Mapping[str, int | str | list[str]]) -> str:
+        """One sentence in one language."""
+        ...
+
 
 class Submit(Protocol):
     """Hands commands to the engine; thread-safe to the path."""
@@ -126,6 +134,29 @@ class Heard(Protocol):
         ...
 
 
+class Examine(Protocol):
+    """The security check-up (账户安全检测)."""
+
+    def __call__(
+        self,
+        cards: Sequence[CardState],
+        entries_of: Callable[[CardState], Iterable[Entry]],
+        mode: str,
+        device: Document | None,
+        now_ms: int,
+    ) -> Document:
+        """The report as a document; sentences are added later.
+
+        Args:
+            cards: files of the person's cards, as of now.
+            entries_of: reads the last 12 months of a card's journal, newest first.
+            mode: `quick` or `full`.
+            device: what the app says of the phone; None = nothing.
+            now_ms: the instant.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Rooms:
     """What the services can be asked, as functions of values."""
@@ -136,8 +167,8 @@ class Rooms:
     judges: Mapping[str, Judge]
     #: Bits of the limit channels that a request counts in.
     channels: Callable[[Request, CardState], int]
-    #: Runs the security check-up of a cardholder's cards: cards, `quick` or `full`, now.
-    examine: Callable[[Sequence[CardState], str, int], Document]
+    #: Runs the security check-up of a cardholder's cards, as of now.
+    examine: Examine
     #: Reads a text message (SEMANTICS 3.6).
     read_message: Callable[[str], Heard]
 
@@ -152,6 +183,8 @@ class Settings:
     body_seconds: float = 10.0
     #: Requests at once with one key.
     requests_at_once: int = 256
+    #: Calls at once in all.
+    calls_at_once: int = 1024
     #: How long the answer to a POST is kept for its Idempotency-Key.
     answers_kept_ms: int = 24 * 3_600_000
     #: Journal entries that a preview looks at, at most.

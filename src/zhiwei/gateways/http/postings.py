@@ -1,4 +1,4 @@
-"""`/v1/postings`: what the core bank posted, with its balance (记账); the balance-change alert hears it."""
+"""`/v1/postings`: what the core bank posted, with its balance (记账)."""
 
 from __future__ import annotations
 

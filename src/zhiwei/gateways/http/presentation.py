@@ -163,7 +163,7 @@ def _question(house: House, state: CardState, entry: Entry) -> Document | None:
     for challenge in state.settings.challenges:
         if challenge.id == entry.challenge_id:
             return question_document(challenge)
-    return _forgotten_question(house, state.card_key, entry)
+    return forgotten_question(house, state.card_key, entry)
 
 
 def question_document(challenge: Challenge) -> Document:
@@ -175,7 +175,7 @@ def question_document(challenge: Challenge) -> Document:
     }
 
 
-def _forgotten_question(house: House, card_key: bytes, entry: Entry) -> Document:
+def forgotten_question(house: House, card_key: bytes, entry: Entry) -> Document:
     """The question again after the file has forgotten it (a day), from the entry that asked it.
 
     The reference is made from the command's nonce as the guardian makes it. (Where another open

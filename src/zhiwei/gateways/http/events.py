@@ -1,0 +1,147 @@
+"""`/v1/events` and `/v1/alerts`: what happened, and what people are told of it (the outbox).
+
+An event is written with the decision that caused it, and its id never changes. Delivery by message
+and webhook is not part of this version: alerts stand here, queued, and can be read.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import Field
+
+from zhiwei.core.event import NEVER_MUTED, EventKind
+from zhiwei.core.ids import card_id
+from zhiwei.gateways.http.caller import EVERYBODY, Caller, TheCaller, TheHouse
+from zhiwei.gateways.http.gate import Gate, call
+from zhiwei.gateways.http.house import Document, House
+from zhiwei.gateways.http.pagination import Page, ThePage, listed
+from zhiwei.gateways.http.presentation import facts_document
+from zhiwei.gateways.http.problems import Problem
+from zhiwei.gateways.http.replies import reply
+from zhiwei.gateways.http.shapes import Anything, CardId, Instant, ListOf, Shape
+from zhiwei.gateways.http.times import instant_text
+from zhiwei.gateways.http.trails import trail_page
+from zhiwei.ports import EventRow
+
+router = APIRouter(prefix="/v1", tags=["Events"], route_class=Gate)
+
+#: What only the house and its operators need to hear of.
+NOT_FOR_CARDHOLDERS: Final = frozenset(
+    (EventKind.RULE_FAILED, EventKind.CASE_OPENED, EventKind.CHALLENGE_UNDELIVERABLE)
+)
+EventType = Annotated[
+    str, Query(alias="type", max_length=80, description="Of one type: `challenge_created`, ...")
+]
+CardQuery = Annotated[str, Query(max_length=80, description="Of one card only.")]
+
+
+class EventShape(Shape):
+    """Something that happened."""
+
+    object: Literal["event"]
+    id: str
+    type: str = Field(description="New types may appear.")
+    card: CardId
+    version: int = Field(description="Version of the card's journal entry that caused it.")
+    data: dict[str, Anything]
+    created_at: Instant
+
+
+class AlertShape(Shape):
+    """What a cardholder is told."""
+
+    object: Literal["alert"]
+    id: str = Field(description="Id of the event that it tells.")
+    type: str
+    card: CardId
+    status: Literal["queued"] = Field(description="This version keeps alerts and sends none.")
+    may_be_muted: bool = Field(description="Quiet hours never mute questions about fraud.")
+    data: dict[str, Anything]
+    created_at: Instant
+
+
+@router.get("/events", **call(EVERYBODY, ListOf[EventShape]), summary="List events")
+async def list_events(
+    house: TheHouse,
+    caller: TheCaller,
+    page: ThePage,
+    card: CardQuery = "",
+    type_: EventType = "",
+) -> Response:
+    """Newest first."""
+    rows, has_more = _page(house, caller, page, card, type_, only_alerts=False)
+    return reply(listed([event_document(row) for row in rows], has_more))
+
+
+@router.get("/events/{event}", **call(EVERYBODY, EventShape), summary="Read an event")
+async def read(
+    house: TheHouse, caller: TheCaller, event: Annotated[str, Path(max_length=80)]
+) -> Response:
+    """One event."""
+    row = house.reader.event(event)
+    state = None if row is None else house.reader.card(row.card_key)
+    if row is None or state is None or not caller.may_reach(state.settings.profile.cardholder):
+        raise Problem("event_not_found")
+    return reply(event_document(row))
+
+
+@router.get("/alerts", **call(EVERYBODY, ListOf[AlertShape]), summary="List alerts")
+async def list_alerts(
+    house: TheHouse,
+    caller: TheCaller,
+    page: ThePage,
+    card: CardQuery = "",
+    type_: EventType = "",
+) -> Response:
+    """What cardholders are told, newest first."""
+    rows, has_more = _page(house, caller, page, card, type_, only_alerts=True)
+    return reply(listed([alert_document(row) for row in rows], has_more))
+
+
+def event_document(row: EventRow) -> Document:
+    """An event as the API shows it."""
+    return {
+        "object": "event",
+        "id": row.id,
+        "type": row.event.kind.word,
+        "card": card_id(row.card_key),
+        "version": row.version,
+        "data": facts_document(row.card_key, row.event.facts.items()),
+        "created_at": instant_text(row.at_ms),
+    }
+
+
+def alert_document(row: EventRow) -> Document:
+    """An alert as the API shows it."""
+    return {
+        "object": "alert",
+        "id": row.id,
+        "type": row.event.kind.word,
+        "card": card_id(row.card_key),
+        "status": "queued",
+        "may_be_muted": row.event.kind not in NEVER_MUTED,
+        "data": facts_document(row.card_key, row.event.facts.items()),
+        "created_at": instant_text(row.at_ms),
+    }
+
+
+def _page(
+    house: House, caller: Caller, page: Page, card: str, type_: str, *, only_alerts: bool
+) -> tuple[list[EventRow], bool]:
+    """A page of the outbox."""
+
+    def place_of(cursor: str) -> int | None:
+        row = house.reader.event(cursor)
+        return None if row is None else row.position
+
+    def read_rows(card_key: bytes, before: int, after: int, limit: int) -> list[EventRow]:
+        return house.reader.events(card_key=card_key, before=before, after=after, limit=limit)
+
+    def wanted(row: EventRow) -> bool:
+        if only_alerts and row.event.kind in NOT_FOR_CARDHOLDERS:
+            return False
+        return not type_ or row.event.kind.word == type_
+
+    return trail_page(house, caller, page, card, place_of, read_rows, wanted)

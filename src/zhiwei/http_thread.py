@@ -10,12 +10,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from zhiwei.core.errors import ZhiweiError
+from zhiwei.gateways.http.connections import PatientConnection
 
 _BACKLOG: Final = 512
 _START_SECONDS: Final = 30.0
 #: Calls that are under way may take this long to end when the house closes.
 _STOP_SECONDS: Final = 10
-_CALLS_AT_ONCE: Final = 512
 
 
 class HttpDoorError(ZhiweiError):
@@ -42,6 +42,10 @@ class HttpThread:
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
         config = uvicorn.Config(
             app,
+            http=PatientConnection,
+            ws="none",
+            lifespan="off",
+            proxy_headers=False,
             # Uvicorn's own access log shows paths with ids; ours is the application's.
             access_log=False,
             log_config=None,
@@ -49,7 +53,6 @@ class HttpThread:
             date_header=True,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=_STOP_SECONDS,
-            limit_concurrency=_CALLS_AT_ONCE,
             h11_max_incomplete_event_size=16_384,
         )
         self._address: Final = (host, port)

@@ -68,7 +68,7 @@ _ROUTERS = (
 )
 
 
-def app_of(house: House) -> FastAPI:
+def build_app(house: House) -> FastAPI:
     """The ASGI application of a house."""
     app = FastAPI(
         title="智卫 zhiwei",

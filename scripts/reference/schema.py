@@ -13,8 +13,13 @@ Schema: TypeAlias = "Mapping[str, Any]"
 Row: TypeAlias = "tuple[str, str, str]"
 
 
-def rows_of(schema: Schema, definitions: Schema, prefix: str = "") -> Iterator[Row]:
-    """The fields of an object, those of objects and lists in it with their path before them."""
+def rows_of(
+    schema: Schema, definitions: Schema, prefix: str = "", *, depth: int = 9
+) -> Iterator[Row]:
+    """The fields of an object, those of objects and lists in it with their path before them.
+
+    Objects are opened `depth` deep; past that they are told by name.
+    """
     required = schema.get("required", ())
     for name, field in schema.get("properties", {}).items():
         path = f"{prefix}{name}"
@@ -22,8 +27,8 @@ def rows_of(schema: Schema, definitions: Schema, prefix: str = "") -> Iterator[R
         words = ", ".join(filter(None, (need, in_words(field, definitions))))
         yield path, words, description_of(field, definitions)
         inner, mark = _object_in(field, definitions)
-        if inner is not None:
-            yield from rows_of(inner, definitions, f"{path}{mark}.")
+        if inner is not None and depth > 1:
+            yield from rows_of(inner, definitions, f"{path}{mark}.", depth=depth - 1)
 
 
 def in_words(field: Schema, definitions: Schema) -> str:

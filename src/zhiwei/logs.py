@@ -14,19 +14,25 @@ from typing import Any, Final
 
 import structlog
 
-#: Runs of 12 to 19 digits, also with spaces or dashes between groups: what a card number can look
-#: like.
-_CARD_NUMBER: Final = re.compile(r"(?<!\d)\d(?:[ -]?\d){11,18}(?!\d)")
+#: Runs of 12 digits or more, also with spaces, dashes and the like between them: a card number, or
+#: something longer that holds one, such as a whole message.
+_MANY_DIGITS: Final = re.compile(r"\d(?:[ \-_/*]{0,3}\d){11,}")
+_PAN_DIGITS_MAX: Final = 19
+#: A whole number from here on may be a card number; instants in milliseconds are smaller.
+_PAN_NUMBER_MIN: Final = 10**14
 
 
 def masked(text: str) -> str:
-    """The text with every possible card number shown as its last four digits."""
-    return _CARD_NUMBER.sub(_tail_only, text)
+    """The text with every possible card number shown as its last four digits.
+
+    What is longer than a card number may hold one anywhere, and is hidden whole.
+    """
+    return _MANY_DIGITS.sub(_tail_only, text)
 
 
 def _tail_only(match: re.Match[str]) -> str:
     digits = [c for c in match.group() if c.isdigit()]
-    return "*" * 8 + "".join(digits[-4:])
+    return "*" * 8 + "".join(digits[-4:] if len(digits) <= _PAN_DIGITS_MAX else [])
 
 
 def _mask_values(
@@ -34,9 +40,10 @@ def _mask_values(
 ) -> MutableMapping[str, Any]:
     """Mask every text of a log line, whatever its key."""
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = masked(value)
-        elif not isinstance(value, int | float | bool | type(None)):
+        is_harmless = isinstance(value, float | bool | type(None)) or (
+            isinstance(value, int) and abs(value) < _PAN_NUMBER_MIN
+        )
+        if not is_harmless:
             event[key] = masked(str(value))
     return event
 

@@ -77,7 +77,7 @@ class Board:
             decisions = await self._door.acall(
                 "GET", f"/v1/authorizations?limit={_DECISIONS_SHOWN}"
             )
-            events = await self._door.acall("GET", f"/v1/events?limit={_EVENTS_SHOWN}")
+            events = await self._door.acall("GET", f"/v1/alerts?limit={_EVENTS_SHOWN}")
         except HttpDoorError:
             return
         self._decisions, self._events = decisions.rows, events.rows

@@ -7,6 +7,7 @@ answers may come in any order.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass
 from typing import Final, TypeAlias, final
@@ -167,7 +168,8 @@ async def connect(host: str, port: int, dialect: Dialect, patience: float = 5.0)
     except TimeoutError:
         raise WireError(f"nobody answers at {host}:{port} within {patience:g} s") from None
     except OSError as error:
-        reason = error.strerror or "no such address"
+        number = error.errno or 0
+        reason = os.strerror(number).lower() if number > 0 else "no such address"
         raise WireError(f"cannot connect to {host}:{port}: {reason}") from None
     return Wire(dialect, reader, writer)
 

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, final
 
 from zhiwei.core.card_state import CardStatus, Permission, Profile, StopSource
 from zhiwei.core.controls import Control
-from zhiwei.core.identity import request_trace_key
+from zhiwei.core.identity import request_trace_key, undone_key
 from zhiwei.core.request import Request
 
 
@@ -252,7 +252,7 @@ class Command:
         """Digests by which the store finds the earlier entries that this command may be about.
 
         Its own trace (a repeat, or a reversal that came first), its idempotency key, and its
-        original's trace. An original that is named by version is to be found as well.
+        original's trace or version: a reversal of that original that came before.
         """
         keys: list[bytes] = []
         if self.trace_key:
@@ -262,4 +262,6 @@ class Command:
         named = self.original
         if named is not None and named.trace_key and named.trace_key not in keys:
             keys.append(named.trace_key)
+        if named is not None and named.version:
+            keys.append(undone_key(named.version))
         return tuple(keys)

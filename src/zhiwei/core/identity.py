@@ -73,3 +73,8 @@ def has_same_body(first: Request, second: Request) -> bool:
 def idempotency_key(scope: str, key: str) -> bytes:
     """Digest of a caller's Idempotency-Key within its scope (who calls, and which operation)."""
     return blake2b(f"i|{scope}|{key}".encode(), digest_size=KEY_BYTES).digest()
+
+
+def undone_key(version: int) -> bytes:
+    """Digest under which the reversal of a card's entry `version` is found again."""
+    return blake2b(f"u|{version}".encode(), digest_size=KEY_BYTES).digest()

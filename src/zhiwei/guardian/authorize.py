@@ -124,7 +124,8 @@ def finished(
     channels: int = 0,
     flags: int = 0,
     events: tuple[Event, ...] = (),
-    extra_key: bytes = b"",
+    extra_keys: tuple[bytes, ...] = (),
+    note: str = "",
 ) -> Result:
     """Write the entry and let the rooms speak. `state` is already the next version."""
     command = case.command
@@ -144,6 +145,7 @@ def finished(
         challenge_id=challenge_id,
         limits=reports(case.policy, state, channels or channels_of(request, state), case.moment),
         flags=flags,
+        note=note,
     )
     told: list[Event] = [*case.events, *events]
     inquiries = state.inquiries
@@ -164,10 +166,10 @@ def finished(
             state.holds,
             inquiries,
         )
-    return Result(state=state, entry=entry, events=tuple(told), keys=keys_of(case, extra_key))
+    return Result(state=state, entry=entry, events=tuple(told), keys=keys_of(case, extra_keys))
 
 
-def keys_of(case: Case, extra_key: bytes = b"") -> tuple[bytes, ...]:
+def keys_of(case: Case, extra_keys: tuple[bytes, ...] = ()) -> tuple[bytes, ...]:
     """Digests by which later commands find this entry."""
     command = case.command
     keys: list[bytes] = []
@@ -175,8 +177,9 @@ def keys_of(case: Case, extra_key: bytes = b"") -> tuple[bytes, ...]:
         keys.append(command.trace_key)
     if command.idempotency_key:
         keys.append(command.idempotency_key)
-    if extra_key and extra_key not in keys:
-        keys.append(extra_key)
+    for extra_key in extra_keys:
+        if extra_key and extra_key not in keys:
+            keys.append(extra_key)
     return tuple(keys)
 
 

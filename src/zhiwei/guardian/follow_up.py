@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zhiwei.core.card_state import ChallengeState, Hold, Settings
-from zhiwei.core.decide import billed_minor, decide
+from zhiwei.core.decide import billed_minor, decide, in_order
 from zhiwei.core.entry import Entry, Flag, Group, GroupState
 from zhiwei.core.event import Event, EventKind
 from zhiwei.core.finding import NO_OPINION, Finding, Findings, Outcome
@@ -30,7 +30,8 @@ from zhiwei.guardian.authorize import (
 )
 from zhiwei.guardian.case import Case
 from zhiwei.guardian.challenges import pass_for
-from zhiwei.services.spend_limits import channels_of
+from zhiwei.guardian.undo import is_follow_up, undo, what_stood
+from zhiwei.services.spend_limits import channels_of, over_in_one_transaction
 
 
 def reverse(case: Case, request: Request) -> Result:
@@ -42,6 +43,8 @@ def reverse(case: Case, request: Request) -> Result:
     if original is None:
         return _unmatched(case)
     group = case.latest_of_group(original).group
+    if group is not None and is_follow_up(original):
+        return undo(case, original, group)
     stands = _standing_after(case, original)
     if group is None or stands is None or _is_over(case, group):
         return _no_effect(case, group)
@@ -68,7 +71,8 @@ def void(case: Case, request: Request) -> Result:
         EventKind.TRANSACTION_REVERSED,
         {"original_version": group.version, "amount": group.approved_minor},
     )
-    return _give_back(case, group, 0, GroupState.VOIDED, (event,))
+    note = what_stood(group, case.state.holds)
+    return _give_back(case, group, 0, GroupState.VOIDED, (event,), note=note)
 
 
 def refund(case: Case, request: Request) -> Result:
@@ -90,7 +94,7 @@ def refund(case: Case, request: Request) -> Result:
         group.version, group.state, bookings, group.approved_minor, group.refunded_minor + billed
     )
     state = case.state.followed_by(case.moment.now_ms, usage=usage)
-    return finished(case, state, Outcome.APPROVE, NO_OPINION, group=after)
+    return finished(case, state, Outcome.APPROVE, NO_OPINION, group=after, note=str(back))
 
 
 def complete(case: Case, request: Request) -> Result:
@@ -159,8 +163,9 @@ def increment(case: Case, request: Request) -> Result:
             case, (Finding(Outcome.REFUSE, Reason.ORIGINAL_NOT_APPROVED, "issuer", facts),)
         )
     verdict = decide(case.rules.increment_judges, case.policy, case.state, request, case.moment)
-    if verdict.outcome is not Outcome.APPROVE:
-        return refused(case, verdict.findings)
+    total = over_in_one_transaction(case.policy, case.state, request, group.approved_minor)
+    if verdict.outcome is not Outcome.APPROVE or total:
+        return refused(case, in_order([*verdict.findings, *total]))
     billed = max(billed_minor(case.state, request), 0)
     channels = group.bookings[0].channels if group.bookings else channels_of(request, case.state)
     booking = booking_at(case.moment, billed, 0, channels)
@@ -234,6 +239,7 @@ def _completed(case: Case, request: Request, hold: Hold) -> Result:
         flags = Flag.PAST_CONTROL
         facts = {"held": hold.approved_minor, "taken": taken}
         events = (Event(EventKind.ADVICE_BYPASSED_CONTROL, {**facts}),)
+    held = Group(hold.group, GroupState.HELD, hold.bookings, hold.approved_minor)
     group = Group(hold.group, GroupState.COMPLETED, bookings, taken)
     holds = tuple(h for h in case.state.holds if h.group != hold.group)
     return finished(
@@ -244,6 +250,7 @@ def _completed(case: Case, request: Request, hold: Hold) -> Result:
         group=group,
         flags=flags,
         events=events,
+        note=what_stood(held, case.state.holds),
     )
 
 
@@ -254,6 +261,7 @@ def _give_back(
     state: GroupState,
     events: tuple[Event, ...],
     settings: Settings | None = None,
+    note: str = "",
 ) -> Result:
     """Give back all but `stands_minor`; the count too where nothing stands."""
     back = max(booked_minor(group.bookings) - stands_minor, 0)
@@ -268,6 +276,7 @@ def _give_back(
         NO_OPINION,
         group=after,
         events=events,
+        note=note,
     )
 
 
@@ -411,7 +420,7 @@ def _unmatched(case: Case) -> Result:
         Outcome.APPROVE,
         NO_OPINION,
         flags=Flag.UNMATCHED,
-        extra_key=b"" if named is None else named.trace_key,
+        extra_keys=() if named is None else (named.trace_key,),
     )
 
 

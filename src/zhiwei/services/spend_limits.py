@@ -104,6 +104,32 @@ def judge(policy: Policy, state: CardState, request: Request, moment: Moment) ->
     return _smallest_of_each_slot(found)
 
 
+def over_in_one_transaction(
+    policy: Policy, state: CardState, request: Request, standing_minor: int
+) -> Findings:
+    """What an increment would exceed of the limits for one transaction, with what stands approved.
+
+    The limit is one for the whole transaction; what exceeds it by the difference alone is found by
+    `judge`, and not told again.
+    """
+    own = state.settings.controls.limits
+    if own is None and not policy.ceilings:
+        return NO_OPINION
+    channels = channels_of(request, state)
+    adds = max(billed_minor(state, request), 0)
+    rows = [] if own is None else [(limit, CONTROL) for limit in own.items]
+    rows.extend([(ceiling, ISSUER) for ceiling in policy.ceilings])
+    found: list[tuple[Limit, Finding]] = []
+    for limit, control in rows:
+        if limit.period is not Period.TRANSACTION or not channels >> limit.channel & 1:
+            continue
+        if adds <= limit.value < standing_minor + adds:
+            facts = _facts(limit, standing_minor, adds, state.settings.profile.currency)
+            reason = Reason.OVER_TRANSACTION_LIMIT
+            found.append((limit, Finding(Outcome.REFUSE, reason, control, facts)))
+    return _smallest_of_each_slot(found)
+
+
 def channels_of(request: Request, state: CardState) -> int:
     """The limit channels in which a debit counts: bit n = LimitChannel n; 0 for the rest."""
     if not request.is_debit:

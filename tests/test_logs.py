@@ -64,15 +64,22 @@ try:
 except KeyError:
     structlog.get_logger().error(
         "it_broke", text=str(number), values=[str(number)], number=number, at_ms=1763900000123,
-        share=0.5, exc_info=True,
+        share=0.5, exc_info=True, request_id="req_00000000000002lag0hkpaeu22",
     )
 """
 
 
 def test_every_value_of_a_line_is_masked() -> None:
-    """Texts, lists, numbers and the texts of exceptions are masked; instants are not."""
+    """Texts, lists, numbers and the texts of exceptions are masked; instants and ids are not."""
     program = [sys.executable, "-c", _PROGRAM]
     done = subprocess.run(program, input=PAN.encode(), capture_output=True, check=True)
-    for word in (b"it_broke", b"KeyError", b"1763900000123", b"0.5", b"********1111"):
+    for word in (
+        b"it_broke",
+        b"KeyError",
+        b"1763900000123",
+        b"0.5",
+        b"********1111",
+        b"req_00000000000002lag0hkpaeu22",
+    ):
         assert word in done.stderr
     assert SCANNER.in_bytes("the line", done.stderr) == []

@@ -20,6 +20,8 @@ _MANY_DIGITS: Final = re.compile(r"\d(?:[ \-_/*]{0,3}\d){11,}")
 _PAN_DIGITS_MAX: Final = 19
 #: A whole number from here on may be a card number; instants in milliseconds are smaller.
 _PAN_NUMBER_MIN: Final = 10**14
+#: Ids that the house makes itself; they may begin with many digits, and people look for them.
+_OWN_IDS: Final = frozenset(("request_id", "key"))
 
 
 def masked(text: str) -> str:
@@ -38,8 +40,10 @@ def _tail_only(match: re.Match[str]) -> str:
 def _mask_values(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Mask every text of a log line, whatever its key."""
+    """Mask every text of a log line, whatever its key, but for the ids of the house."""
     for key, value in event.items():
+        if key in _OWN_IDS:
+            continue
         is_harmless = isinstance(value, float | bool | type(None)) or (
             isinstance(value, int) and abs(value) < _PAN_NUMBER_MIN
         )

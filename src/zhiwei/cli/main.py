@@ -6,6 +6,7 @@ command line · 3 cannot be done (the message says why and what to do) · 130 in
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Final
 
@@ -53,6 +54,8 @@ def main() -> None:
         # Assertions guard what is stored; without them a bug could be written down.
         sys.stderr.write("zhiwei: does not run with `python -O`; start it without\n")
         raise SystemExit(EXIT_CANNOT)
+    # Data, keys, exports and backups are for their owner only.
+    os.umask(0o077)
     try:
         app()
     except ZhiweiError as error:

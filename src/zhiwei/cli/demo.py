@@ -37,7 +37,7 @@ _BEAT_SECONDS: Final = 0.35
 
 def demo(
     fast: Annotated[
-        bool, typer.Option("--fast", help="A smaller town and no pauses: a quarter of a minute.")
+        bool, typer.Option("--fast", help="A smaller town and no pauses: about 20 seconds.")
     ] = False,
     keep_running: Annotated[
         bool, typer.Option("--keep-running", help="Leave the server on at the end, until Ctrl-C.")

@@ -40,6 +40,8 @@ DIALECT: Final = "unionpay-ascii"
 _MORNING: Final = 6 * 60 + 40
 _MIDNIGHT: Final = 24 * 60 + 30
 _FRIDAY: Final = 4
+#: The town's line is bad: so many answers out of a thousand get lost, and are asked for again.
+_LOST_PER_MILLE: Final = 50
 #: Who has the security check-up: somebody who forgot most of it.
 _HERO: Final = 0
 
@@ -54,7 +56,7 @@ class Plan:
     """How big and how slow the show is."""
 
     seed: int = 2026
-    customers: int = 120
+    customers: int = 160
     #: Messages a second while the town lives its day.
     rate: float = 45.0
     #: Seconds of traffic before the crash.
@@ -64,7 +66,7 @@ class Plan:
 
 
 #: For tests and impatient people.
-FAST: Final = Plan(customers=16, rate=200.0, crash_seconds=0.6)
+FAST: Final = Plan(customers=24, rate=200.0, crash_seconds=0.6)
 
 
 @dataclass
@@ -181,7 +183,12 @@ class Show:
 
         async def run(listener: Callable[[Exchange], None]) -> None:
             traffic = Traffic(
-                wire, self._acquirer, self._plan.seed, listener, on_time=follower.follow
+                wire,
+                self._acquirer,
+                self._plan.seed,
+                listener,
+                on_time=follower.follow,
+                lost_per_mille=_LOST_PER_MILLE,
             )
             tallies.append(traffic)
             pace = Pace(rate=self._plan.rate, until_ms=end_ms)
@@ -215,7 +222,7 @@ class Show:
         )
         self.claims.claim(
             checks.TOWN,
-            tally.repeats == tally.repeats_same,
+            tally.repeats == tally.repeats_same > 0,
             Line(
                 f"重发 {tally.repeats} 条，应答逐字节相同",
                 f"{tally.repeats} repeats got the very same answers, byte for byte",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from zhiwei.simulate.acquirer import Sent
 from zhiwei.simulate.days import instant, local_day
@@ -19,6 +19,10 @@ from zhiwei.simulate.places import BANGKOK, GUANGZHOU, LUOYANG, SHANGHAI, City
 from zhiwei.simulate.stage import Stage
 from zhiwei.simulate.telling import Line, Tone
 
+_ANSWERS: Final[dict[str, Line]] = {
+    "approve": Line("批准", "approved"),
+    "decline": Line("拒绝", "refused"),
+}
 Play: TypeAlias = "Callable[[Stage, int, int], Awaitable[None]]"
 
 #: Minutes after midnight of the hours at which things happen; the last one is the next day.
@@ -50,25 +54,25 @@ async def cloned_card(stage: Stage, seed: int, day: int) -> None:
         ("balance_inquiry_alert", {}),
     )  # fmt: skip
     test = Doing(instant(day, _AFTERNOON), victim, Deed.INQUIRY, How.CHIP, ATM, GUANGZHOU)
+    await stage.clock(test.at_ms)
     await stage.register(test)
     await stage.tell(
         "林静住在洛阳，她的卡被人复制了。她开着地区锁（河南、陕西）、境外锁和夜间锁。",
         "Lin Jing lives in Luoyang; her card was copied. Her region lock names Henan and "
         "Shaanxi, and her overseas and night locks are on.",
     )
-    await stage.clock(test.at_ms)
     await stage.tell(
         "骗子先在广州的取款机上查余额，看看卡里有多少钱。",
         "The thief first asks for the balance at a cash machine in Guangzhou.",
     )
     _, answer = await stage.send(test)
     stage.expect_approved(answer, "a balance inquiry (locks do not look at it)")
-    await stage.tell(
-        "查余额不受锁的限制，但提醒已经发给林静：您没有查？回复 ZF。",
-        "Locks do not look at inquiries, but Lin Jing is told of it: not you? Send ZF.",
-        Tone.PROOF,
-    )
-    await _told(stage, test, "balance_inquired")
+    if await _was_told(stage, test, "balance_inquired"):
+        await stage.tell(
+            "查余额不受锁的限制，但给林静的提醒已经写入发件箱：不是您本人？",
+            "Locks do not look at inquiries, but an alert for Lin Jing is in the outbox: not you?",
+            Tone.PROOF,
+        )
     cash = replace(test, at_ms=instant(day, _EVENING), deed=Deed.CASH, amount_minor=2_000_000)
     await stage.clock(cash.at_ms)
     await stage.send(cash)
@@ -123,15 +127,15 @@ async def telecom_fraud(stage: Stage, seed: int, day: int) -> None:
     first = Doing(
         instant(day, _EVENING), victim, Deed.PURCHASE, How.QUICK_PAY, _WALLET, SHANGHAI, 50_000
     )
+    await stage.clock(first.at_ms)
     await stage.register(first)
     await stage.tell(
-        "有人自称“客服”，骗陈国华把卡绑到一个钱包上。他的线上/快捷支付锁在 22:00–06:00 关闭，"
+        "有人自称“客服”，骗陈国华把卡绑到一个钱包上。他的线上/快捷支付锁 22:00–06:00 生效，"
         "快捷支付单笔限 1,000 元、日限 2,000 元。",
         "A caller who claims to be customer service has Chen Guohua link a wallet to his card. "
         "His online and quick-pay lock holds from 22:00 to 06:00; quick pay is limited to "
         "CNY 1,000 each and 2,000 a day.",
     )
-    await stage.clock(first.at_ms)
     await _bind(stage, first, "approve")
     _, answer = await stage.send(first)
     stage.expect_approved(answer, "the first small debit")
@@ -158,12 +162,12 @@ async def fallback(stage: Stage, seed: int, day: int) -> None:
     victim = _victim(seed, 3, "周敏", "Zhou Min", GUANGZHOU)
     at_ms = instant(day, _AFTERNOON)
     stripe = Doing(at_ms, victim, Deed.PURCHASE, How.FALLBACK, DEPARTMENT_STORE, GUANGZHOU, 380_000)
+    await stage.clock(stripe.at_ms)
     await stage.register(stripe)
     await stage.tell(
         "周敏的卡有芯片。骗子只复制得了磁条，芯片复制不了。",
         "Zhou Min's card has a chip. The thief could copy its stripe; a chip cannot be copied.",
     )
-    await stage.clock(at_ms)
     await stage.send(stripe)
     stage.expect_reason("magstripe_fallback")
     await stage.tell(
@@ -184,12 +188,12 @@ async def large_purchase(stage: Stage, seed: int, day: int) -> None:
     )  # fmt: skip
     at_ms = instant(day, _AFTERNOON)
     first = Doing(at_ms, victim, Deed.PURCHASE, How.CHIP, ELECTRONICS, SHANGHAI, 680_000)
+    await stage.clock(first.at_ms)
     await stage.register(first)
     await stage.tell(
         "赵芳要求 5,000 元以上的消费先问她本人。",
         "Zhao Fang wants to be asked about purchases above CNY 5,000.",
     )
-    await stage.clock(at_ms)
     sent, _ = await stage.send(first)
     stage.expect_reason("large_spend_verification")
     await _answer_question(stage, sent)
@@ -215,12 +219,12 @@ async def lost_answer(stage: Stage, seed: int, day: int) -> None:
     )  # fmt: skip
     at_ms = instant(day, _AFTERNOON)
     first = Doing(at_ms, victim, Deed.PURCHASE, How.CHIP, ELECTRONICS, SHANGHAI, 60_000)
+    await stage.clock(first.at_ms)
     await stage.register(first)
     await stage.tell(
         "马磊每天最多花 1,000 元。网络不好，应答丢了。",
         "Ma Lei spends at most CNY 1,000 a day. The line is bad and an answer gets lost.",
     )
-    await stage.clock(at_ms)
     sent, answer = await stage.send(first)
     stage.expect_approved(answer, "CNY 600.00 of 1,000.00")
     lost = Line(
@@ -283,14 +287,15 @@ def _victim(
     )
 
 
-async def _told(stage: Stage, doing: Doing, kind: str) -> None:
-    """The outbox holds an event of this kind for the card."""
+async def _was_told(stage: Stage, doing: Doing, kind: str) -> bool:
+    """Whether the outbox holds an alert of this kind for the card; False where it is not known."""
     account = stage.account_of(doing)
     if stage.bank is None or account is None:
-        return
-    reply = await stage.bank.door.acall("GET", f"/v1/events?card={account.card_id}&limit=20")
-    kinds = [row["type"] for row in reply.rows]
-    stage.expect(kind in kinds, f"`{kind}` is in the outbox")
+        return False
+    reply = await stage.bank.door.acall("GET", f"/v1/alerts?card={account.card_id}&limit=20")
+    was_told = kind in [row["type"] for row in reply.rows]
+    stage.expect(was_told, f"an alert `{kind}` is in the outbox")
+    return was_told
 
 
 async def _used(stage: Stage, doing: Doing, amount_minor: int) -> None:
@@ -299,16 +304,11 @@ async def _used(stage: Stage, doing: Doing, amount_minor: int) -> None:
     if stage.bank is None or account is None:
         return
     reply = await stage.bank.door.acall("GET", f"/v1/cards/{account.card_id}/limits")
-    used = next(row["used"] for row in _limits(reply.document) if row["period"] == "day")
+    used = next(row["used"] for row in reply.rows if row["period"] == "day")
     stage.expect(used == amount_minor, f"used today is {amount_minor} (found: {used})")
     await stage.tell(
         f"今日已用 {used / 100:,.2f} 元", f"used today: CNY {used / 100:,.2f}", Tone.PROOF
     )
-
-
-def _limits(document: dict[str, Any]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = document["data"] if "data" in document else document["limits"]
-    return rows
 
 
 async def _bind(stage: Stage, doing: Doing, decision: str) -> None:
@@ -326,7 +326,8 @@ async def _bind(stage: Stage, doing: Doing, decision: str) -> None:
     answer = (await stage.bank.door.acall("POST", "/v1/bindings", body)).document
     found = answer["decision"]
     tone = Tone.APPROVED if found == "approve" else Tone.REFUSED
-    await stage.tell(f"签约：{found}", f"binding: {found}", tone)
+    words = _ANSWERS.get(found, Line(found, found))
+    await stage.tell(f"签约：{words.zh}", f"binding: {words.en}", tone)
     for reason in answer["reasons"]:
         message = reason["message"]
         await stage.tell(f"原因：{message['zh']}", f"why: {message['en']}", Tone.WHY)

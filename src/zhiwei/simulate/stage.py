@@ -85,7 +85,10 @@ class Stage:
             await asyncio.sleep(self.beat_seconds)
 
     async def register(self, doing: Doing) -> None:
-        """Register the card of a doing, if a bank is at hand."""
+        """Register the card of a doing, if a bank is at hand; set the clock before.
+
+        A card never lives in an earlier time than that of its registration.
+        """
         customer = doing.customer
         is_new = customer.card not in self.reasons.accounts
         if self.bank is not None and self.registers and is_new:

@@ -122,6 +122,7 @@ class Traffic:
         listener: Listener,
         *,
         on_time: Callable[[int], Awaitable[None]] | None = None,
+        lost_per_mille: int = LOST_PER_MILLE,
     ) -> None:
         self._wire: Final = wire
         self._acquirer: Final = acquirer
@@ -129,6 +130,8 @@ class Traffic:
         self._listener: Final = listener
         #: Told the instant of each doing before it is sent, to move a clock along.
         self._on_time: Final = on_time
+        #: Answers out of a thousand that get lost on this line.
+        self._lost_per_mille: Final = lost_per_mille
         self._held: Final[dict[int, tuple[Sent, str]]] = {}
         self.tally: Final = Tally()
 
@@ -173,10 +176,10 @@ class Traffic:
             return
         if answer.is_approved and doing.deed is Deed.PREAUTHORIZATION:
             self._held[doing.customer.number] = (sent, answer.auth_code)
-        if mishap < LOST_PER_MILLE:
+        if mishap < self._lost_per_mille:
             await self._repeat(sent, answer)
         elif answer.is_approved and doing.amount_minor:
-            await self._take_back(sent, answer, mishap - LOST_PER_MILLE, detail)
+            await self._take_back(sent, answer, mishap - self._lost_per_mille, detail)
 
     def _request(self, doing: Doing) -> Sent | None:
         """The message of a doing; None for the completion of what was never held."""

@@ -14,10 +14,10 @@ from datetime import UTC, date, datetime
 from typing import Final, final
 from zoneinfo import ZoneInfo
 
-from zhiwei.core.card_state import CardState
+from zhiwei.core.card_state import HOLDS_MAX, CardState
 from zhiwei.core.command import Register
 from zhiwei.core.controls import LimitChannel
-from zhiwei.core.entry import Entry, Flag, GroupState
+from zhiwei.core.entry import Entry, Flag, Group, GroupState
 from zhiwei.core.finding import Outcome
 from zhiwei.core.policy import DEFAULT_POLICY, Policy
 from zhiwei.core.request import Channel, Kind, Medium, MessageClass, Request
@@ -54,10 +54,17 @@ class _Account:
     spends: list[_Spend] = field(default_factory=list)
     #: Instant at which each open pre-authorization lapses.
     lapses: dict[int, int] = field(default_factory=dict)
+    #: The same for those that were completed or voided, should that be taken back.
+    ended: dict[int, int] = field(default_factory=dict)
 
     def of_group(self, group: int) -> list[_Spend]:
         """What a group spent, the latest first."""
         return [spend for spend in reversed(self.spends) if spend.group == group]
+
+    def end_hold(self, group: int) -> None:
+        """A pre-authorization is not open any more."""
+        if group in self.lapses:
+            self.ended[group] = self.lapses.pop(group)
 
     def reduce(self, group: int, amount: int, count: int) -> None:
         """Give back at most `amount` and `count` of a group, the latest first."""
@@ -126,11 +133,9 @@ class Recount:
         group = entry.group
         if group is None or entry.flags & (Flag.NO_EFFECT | Flag.UNMATCHED):
             return
-        if request.message_class is MessageClass.REVERSAL or request.kind is Kind.VOID:
-            self._give_back(account, entry, request)
-        elif request.kind is Kind.REFUND:
-            held = sum(spend.amount for spend in account.of_group(group.version))
-            account.reduce(group.version, held - sum(b.amount_minor for b in group.bookings), 0)
+        is_reversal = request.message_class is MessageClass.REVERSAL
+        if is_reversal or request.kind in (Kind.VOID, Kind.REFUND):
+            _align(account, group)
         elif request.kind in _SPENDING:
             self._spend(account, entry, request)
 
@@ -146,28 +151,43 @@ class Recount:
                 policy = self._policy_of(entry.policy_version)
                 hold_ms = DEFAULT_POLICY.hold_ms if policy is None else policy.hold_ms
                 account.lapses[group.version] = entry.now_ms + hold_ms
+                if len(account.lapses) > HOLDS_MAX:
+                    # A file remembers no more; what it forgets never lapses, and stays counted.
+                    del account.lapses[min(account.lapses, key=account.lapses.__getitem__)]
             return
         stands = sum(spend.amount for spend in known)
         # A completion, or an advice of what was approved, says what is taken in all.
         is_increment = request.message_class is MessageClass.INCREMENT
         more = billed if is_increment else billed - stands
         if request.kind is Kind.COMPLETION:
-            account.lapses.pop(group.version, None)
+            account.end_hold(group.version)
         if more < 0:
             account.reduce(group.version, -more, 0)
         elif more > 0:
             first = known[-1]
             account.spends.append(_Spend(group.version, today, first.channels, more, 0))
 
-    def _give_back(self, account: _Account, entry: Entry, request: Request) -> None:
-        group = entry.group
-        assert group is not None
-        held = sum(spend.amount for spend in account.of_group(group.version))
-        stands = group.approved_minor
-        is_whole = stands == 0
-        account.reduce(group.version, held - stands, 1 if is_whole else 0)
-        if is_whole:
-            account.lapses.pop(group.version, None)
+
+def _align(account: _Account, group: Group) -> None:
+    """Follow a void, refund or reversal: the group holds what its entry says, no more and no less.
+
+    What is given back goes from the latest spend first; what stands again stands where it began.
+    """
+    known = account.of_group(group.version)
+    if not known:
+        return
+    first = known[-1]
+    amount = sum(booking.amount_minor for booking in group.bookings)
+    count = sum(booking.count for booking in group.bookings)
+    more = amount - sum(spend.amount for spend in known)
+    more_count = count - sum(spend.count for spend in known)
+    account.reduce(group.version, max(-more, 0), max(-more_count, 0))
+    first.amount += max(more, 0)
+    first.count += max(more_count, 0)
+    if group.state is not GroupState.HELD:
+        account.end_hold(group.version)
+    elif group.version in account.ended:
+        account.lapses[group.version] = account.ended.pop(group.version)
 
 
 def _lapse(account: _Account, now_ms: int) -> None:

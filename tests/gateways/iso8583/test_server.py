@@ -357,7 +357,7 @@ def test_who_does_not_read_stops_being_read_and_is_closed() -> None:
     async def story() -> None:
         limits = Limits(unread_bytes=1000, unread_seconds=0.2, sweep_seconds=0.05)
         async with open_house(limits=limits) as house, line_to(house) as line:
-            line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            line.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio has it, its stub not
             echo = line.frame("0800", {7: "1123120000", 11: "000301", 70: "301"})
             try:
                 for _ in range(2000):

@@ -48,6 +48,9 @@ def _read_names(rows: list[dict[str, str]]) -> dict[str, str]:
     return {name: row["province"] for row in rows for name in row["names"].split()}
 
 
+#: Regions that stand for no place. 0010 would be Antarctica, where no card is used.
+_SPECIAL: Final = frozenset(("0000", "0001", "0010"))
+
 _PROVINCE_OF_REGION: Final = read_regions(_rows("unionpay_regions.csv"))
 _PROVINCE_OF_PREFIX: Final = _single_prefixes(_PROVINCE_OF_REGION)
 _PROVINCE_OF_NAME: Final = _read_names(_rows("city_names.csv"))
@@ -67,7 +70,7 @@ def province_of_region(region: str) -> str:
 
 def country_of_region(region: str) -> str:
     """Country (alpha-3) of a region code in its form for abroad, `0` and the number; else empty."""
-    if len(region) == 4 and region[0] == "0":
+    if len(region) == 4 and region[0] == "0" and region not in _SPECIAL:
         return country_of_number(region[1:])
     return ""
 

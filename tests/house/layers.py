@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "workers": frozenset({"core", "ports", "words"}),
     "testing": EVERYTHING,
     "simulate": EVERYTHING,
+    "trial": EVERYTHING,
     "bench": EVERYTHING,
     "demo": EVERYTHING,
     "verify": EVERYTHING,

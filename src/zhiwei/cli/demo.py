@@ -126,7 +126,7 @@ class Evening:
         from zhiwei.demo.board import Board
         from zhiwei.simulate.telling import Tone
 
-        board = Board(bank.door, self._language)
+        board = Board(bank, self._language)
         if self._is_json:
             await run(board.hear)
             return

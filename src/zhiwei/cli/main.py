@@ -13,8 +13,17 @@ from typing import Annotated, Final
 import typer
 
 import zhiwei
+from zhiwei.cli.bench import bench
+from zhiwei.cli.decide import decide
+from zhiwei.cli.demo import demo
+from zhiwei.cli.decide import decide
+from zhiwei.cli.demo import demo
 from zhiwei.cli.keys import keys
 from zhiwei.cli.serve import serve
+from zhiwei.cli.simulate import simulate
+from zhiwei.cli.simulate import simulate
+from zhiwei.cli.transfer import backup, export, take_in
+from zhiwei.cli.verify import verify
 from zhiwei.core.errors import ZhiweiError
 
 EXIT_NO: Final = 1
@@ -29,8 +38,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.command()(serve)
+for command in (serve, demo, simulate, decide, verify, export, backup):
+    app.command()(command)
+app.command("import")(take_in)
 app.add_typer(keys, name="keys")
+app.add_typer(bench, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

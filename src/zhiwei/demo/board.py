@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from typing import Any, Final, final
+from typing import Final, final
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -12,13 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from zhiwei.core.money import major_units
+from zhiwei.core.place import PROVINCES
+from zhiwei.simulate.bank import Bank
 from zhiwei.simulate.days import beijing
-from zhiwei.simulate.http_door import Document, HttpDoor, HttpDoorError
+from zhiwei.simulate.http_door import Document, HttpDoorError
 from zhiwei.simulate.telling import Language, Line
 from zhiwei.simulate.traffic import Exchange, Role
 
 _DECISIONS_SHOWN: Final = 12
-_EVENTS_SHOWN: Final = 6
+_ALERTS_SHOWN: Final = 6
 #: Seconds over which the rate is averaged.
 _RATE_SECONDS: Final = 2.0
 
@@ -39,18 +41,31 @@ _DECISIONS: Final[dict[str, tuple[Line, str]]] = {
 }
 
 
+_ALERTS: Final[dict[str, Line]] = {
+    "transaction_declined": Line("交易被拒绝", "a payment was refused"),
+    "challenge_created": Line("请确认是否本人", "is this you? please confirm"),
+    "balance_inquired": Line("余额被查询：不是您？", "somebody asked for the balance: not you?"),
+    "balance_changed": Line("余额变动", "the balance changed"),
+    "transaction_reversed": Line("交易已冲正", "a payment was taken back"),
+    "limit_nearly_reached": Line("限额将用完", "a limit is nearly used up"),
+    "control_updated": Line("设置已更改", "a setting was changed"),
+    "stop_placed": Line("卡片已止付", "the card is stopped"),
+    "binding_created": Line("新增快捷支付签约", "a payment institution was linked"),
+}
+
+
 @final
 class Board:
     """Counts what the clients see, and reads the last decisions and alerts from the server."""
 
-    def __init__(self, door: HttpDoor, language: Language) -> None:
-        self._door: Final = door
+    def __init__(self, bank: Bank, language: Language) -> None:
+        self._bank: Final = bank
         self._language: Final = language
         self._counts: Final[Counter[str]] = Counter()
         self._answered_at: Final[deque[float]] = deque()
         self.now_ms = 0
         self._decisions: list[Document] = []
-        self._events: list[Document] = []
+        self._alerts: list[Document] = []
 
     def hear(self, exchange: Exchange) -> None:
         """Count one exchange."""
@@ -74,17 +89,17 @@ class Board:
     async def refresh(self) -> None:
         """Read the server's lists; what cannot be read stays as it was."""
         try:
-            decisions = await self._door.acall(
+            decisions = await self._bank.door.acall(
                 "GET", f"/v1/authorizations?limit={_DECISIONS_SHOWN}"
             )
-            events = await self._door.acall("GET", f"/v1/alerts?limit={_EVENTS_SHOWN}")
+            alerts = await self._bank.door.acall("GET", f"/v1/alerts?limit={_ALERTS_SHOWN}")
         except HttpDoorError:
             return
-        self._decisions, self._events = decisions.rows, events.rows
+        self._decisions, self._alerts = decisions.rows, alerts.rows
 
     def render(self) -> RenderableType:
         """The board as it is now."""
-        return Group(self._headline(), self._decision_table(), self._event_panel())
+        return Group(self._headline(), self._decision_table(), self._alert_panel())
 
     def line(self) -> Line:
         """The counts as one line, where no terminal is."""
@@ -115,7 +130,10 @@ class Board:
         if row["amount"]:
             money = f" {row['currency']} {major_units(row['amount'], row['currency'])}"
         merchant = row["merchant"]
-        place = "-".join(filter(None, (merchant["country"], merchant["region"])))
+        province = PROVINCES.get(merchant["region"] or "")
+        place = merchant["country"] or ""
+        if province is not None:
+            place = province.zh if self._language == "zh" else province.en
         word, style = _DECISIONS[row["decision"]]
         answer = Text(word.of(self._language), style)
         if row["reasons"]:
@@ -123,26 +141,45 @@ class Board:
             answer.append(f" {first['message'][self._language]}", "dim")
         return (
             Text(_clock(row["decided_at"])),
-            Text(row["card"][-6:]),
-            Text(f"{kind}{money} · {merchant['name'] or ''} {place}"),
+            Text(self._whose(row["card"])),
+            Text(f"{kind}{money} · {(merchant['name'] or '').title()}, {place}"),
             answer,
         )
 
-    def _event_panel(self) -> Panel:
-        lines = [Text(f"{_clock(e['created_at'])} {event_words(e)}") for e in self._events]
+    def _whose(self, card_id: str) -> str:
+        """A card by its holder's name and its last four digits."""
+        account = self._bank.accounts.get(card_id)
+        if account is None:
+            return card_id[-6:]
+        person = account.customer
+        name = person.name_zh if self._language == "zh" else person.name_en
+        return f"{name} *{person.tail}"
+
+    def _alert_panel(self) -> Panel:
+        lines = [
+            Text(
+                f"{_clock(alert['created_at'])}  {self._whose(alert['card'])}  "
+                f"{alert_line(alert).of(self._language)}"
+            )
+            for alert in self._alerts
+        ]
         title = "待发的提醒" if self._language == "zh" else "alerts in the outbox"
         return Panel(Group(*lines), title=title)
 
 
-def event_words(event: Document) -> str:
-    """An event in one line: its type and the facts that a message would tell."""
-    facts: dict[str, Any] = event.get("data") or {}
-    shown = (
-        f"{name}={value}"
-        for name, value in facts.items()
-        if isinstance(value, str | int) and len(str(value)) <= 24
-    )
-    return f"{event['type']}  {'  '.join(list(shown)[:5])}"
+def alert_line(alert: Document) -> Line:
+    """An alert in one line: what it is about, and the fact that matters most."""
+    kind, facts = alert["type"], alert["data"]
+    name = _ALERTS.get(kind, Line(kind, kind))
+    told = ""
+    if isinstance(facts.get("amount"), int):
+        currency = str(facts.get("currency") or "CNY")
+        told = f" {currency} {major_units(facts['amount'], currency)}"
+    if isinstance(facts.get("reference"), str):
+        told += f" #{facts['reference']}"
+    if isinstance(facts.get("control"), str):
+        told += f" {facts['control']}"
+    return Line(name.zh + told, name.en + told)
 
 
 def _clock(instant: str) -> str:

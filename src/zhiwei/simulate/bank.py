@@ -33,6 +33,8 @@ class Bank:
 
     def __init__(self, door: HttpDoor) -> None:
         self.door: Final = door
+        #: Whom it registered, by card id.
+        self.accounts: Final[dict[str, Account]] = {}
 
     def register(self, customer: Customer) -> Account:
         """Make the cardholder, the card and its controls, as far as they are not there yet.
@@ -59,6 +61,7 @@ class Bank:
             },
         ).document
         account = Account(customer, card["cardholder"], card["id"])
+        self.accounts[account.card_id] = account
         for control in customer.controls:
             self.first_set(account, control)
         return account

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from zhiwei.simulate.doings import ATM, Deed, Doing, How
-from zhiwei.simulate.habits import HABITS, HOTEL, Habit
+from zhiwei.simulate.habits import DEPARTMENT_STORE, GAMES, HABITS, HOTEL, Habit
 from zhiwei.simulate.people import Customer, Trade
 from zhiwei.simulate.places import ABROAD, CITIES, City
 
@@ -30,8 +30,10 @@ _AWAY: Final = 40
 _TRAVELLER_AWAY: Final = 600
 #: Trips in a thousand that go abroad.
 _GOES_ABROAD: Final = 350
-#: What people do less than the plan says when they are away.
+#: A night in a hotel, in fen.
 _HOTEL_MINOR: Final = 68_000
+#: Customers in a thousand whose card somebody else uses on a given day.
+_STOLEN_PER_MILLE: Final = 30
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def day_of(seed: int, customer: Customer, day: int) -> Iterator[Doing]:
         chance = habit.weekend if is_weekend else habit.workday
         if rng.randrange(1000) < chance:
             yield _doing(rng, customer, habit, day, city)
+    if rng.randrange(1000) < _STOLEN_PER_MILLE:
+        yield from _thief(rng, customer, day)
     if trip is not None:
         yield from _hotel(rng, customer, trip, day)
     elif datetime.fromtimestamp(instant(day, 720) / 1000, UTC).day == customer.payday:
@@ -120,6 +124,30 @@ def _doing(rng: random.Random, customer: Customer, habit: Habit, day: int, city:
         fen = int(habit.median_minor * rng.lognormvariate(0, 0.45))
         amount = place.local_minor(fen, habit.step_minor)
     return Doing(at_ms, customer, habit.deed, how, shop, place, amount)
+
+
+def _thief(rng: random.Random, customer: Customer, day: int) -> Iterator[Doing]:
+    """Somebody else's hands: a copied card elsewhere at night, or a stolen number online."""
+    minute = rng.randrange(1290, 1500)
+    how = How.CHIP if customer.has_chip else How.STRIPE
+    draw = rng.randrange(3)
+    if draw == 0:
+        city = rng.choice([one for one in CITIES if one.province != customer.home.province])
+        machine = replace(ATM, number=1 + rng.randrange(_SHOPS))
+        yield Doing(instant(day, minute), customer, Deed.INQUIRY, how, machine, city)
+        cash = rng.randrange(200_000, 1_000_000, 10_000)
+        yield Doing(instant(day, minute + 1), customer, Deed.CASH, how, machine, city, cash)
+    elif draw == 1:
+        city = rng.choice(ABROAD)
+        amount = city.local_minor(rng.randrange(200_000, 900_000), 100)
+        yield Doing(
+            instant(day, minute), customer, Deed.PURCHASE, how, DEPARTMENT_STORE, city, amount
+        )
+    else:
+        for attempt in range(3):
+            amount = rng.randrange(50_000, 400_000)
+            at_ms = instant(day, minute + attempt)
+            yield Doing(at_ms, customer, Deed.PURCHASE, How.QUICK_PAY, GAMES, customer.home, amount)
 
 
 def _hotel(rng: random.Random, customer: Customer, trip: Trip, day: int) -> Iterator[Doing]:

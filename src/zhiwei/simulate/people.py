@@ -130,6 +130,8 @@ def _controls(trade: Trade, home: City, rng: random.Random) -> Iterator[Control]
     yield "balance_change_alert", {"threshold": 0, "channels": ["app"]}
     if rng.random() < 0.8:
         yield "balance_inquiry_alert", {}
+    if rng.random() < 0.8:
+        yield "decline_alert", {}
     if trade is not Trade.TRAVELLER and rng.random() < 0.7:
         yield "overseas_lock", {"countries": []}
     if trade is not Trade.NIGHT_SHIFT and rng.random() < 0.6:

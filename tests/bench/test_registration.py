@@ -11,9 +11,8 @@ from zhiwei.bench.cards import pan_of
 from zhiwei.bench.habits import habits_of
 from zhiwei.bench.registration import OneEntryStep, Registrar
 from zhiwei.core.policy import DEFAULT_POLICY
-from zhiwei.guardian.case import Rules
+from zhiwei.guardian import guardian_under
 from zhiwei.guardian.desk import Guardian
-from zhiwei.services import INCREMENT_JUDGES, JUDGES, LOOSENS, NOTICES
 from zhiwei.stores.memory import MemoryStore
 from zhiwei.vault import Vault
 
@@ -26,7 +25,7 @@ VAULT = Vault(bytes(32))
 def guardian() -> Guardian:
     """The guardian under the default policy."""
     assert zones.load_zone("Asia/Shanghai") is not None
-    return Guardian(DEFAULT_POLICY, Rules(JUDGES, INCREMENT_JUDGES, NOTICES, LOOSENS))
+    return guardian_under(DEFAULT_POLICY)
 
 
 @pytest.mark.parametrize("by_commands", [True, False], ids=["by commands", "at once"])

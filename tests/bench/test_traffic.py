@@ -73,6 +73,13 @@ def test_numbers_name_the_row(traffic: Traffic) -> None:
     assert len(seen) == traffic.rows - len(repeats)
 
 
+def test_the_list_of_cards_says_whose_message_it_is(traffic: Traffic) -> None:
+    """The card number in each row is that of the card that the list names, retries included."""
+    for row in range(traffic.rows):
+        offset = 2 + offsets_of(traffic.row(row)[2:], 2)[2]
+        assert traffic.row(row)[offset : offset + 16].decode() == pan_of(traffic.cards[row])
+
+
 def test_every_scene_and_both_retries_occur(traffic: Traffic) -> None:
     """All kinds of requests are in the mix, with repeats and reversals after their originals."""
     processing = {traffic.row(row)[2 + 30 + 0 : 2 + 36] for row in range(traffic.rows)}

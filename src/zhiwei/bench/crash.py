@@ -97,9 +97,18 @@ class CrashTest:
     """Kills and questions, round by round, on one data directory."""
 
     def __init__(
-        self, options: CrashOptions, folder: Path, say: Callable[[Round], None] = lambda _one: None
+        self,
+        options: CrashOptions,
+        folder: Path,
+        say: Callable[[Round], None] = lambda _one: None,
+        meanwhile: Callable[[Path], None] = lambda _data: None,
     ) -> None:
-        """Plan the work; `say` is told of each round as it ends."""
+        """Plan the work.
+
+        `say` is told of each round as it ends; `meanwhile` may do something to the data between a
+        kill and the next start (a test does harm there, to see that it is noticed).
+        """
+        self._meanwhile: Final = meanwhile
         self._options: Final = options
         self._data: Final = folder / "crash"
         self._say: Final = say
@@ -142,6 +151,7 @@ class CrashTest:
         killer.start()
         sent = generator.run().sent
         killer.join()
+        self._meanwhile(self._data)
         begun = time.monotonic()
         server = contenders.ours(self._data).server
         one.ready_seconds = time.monotonic() - begun

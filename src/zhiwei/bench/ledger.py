@@ -104,8 +104,8 @@ def examine(ledger: Ledger, reader: Reader, vault: Vault) -> Examination:
     found = Examination()
     times: Counter[str] = Counter()
     position = 0
-    while page := reader.recent(after=position, limit=_PAGE):
-        position = max(row.position for row in page)
+    while page := reader.recent(before=position, limit=_PAGE):
+        position = min(row.position for row in page)
         for row in page:
             request = row.entry.command.request
             if request is None:
@@ -127,5 +127,6 @@ def examine(ledger: Ledger, reader: Reader, vault: Vault) -> Examination:
         spent = None if state is None else state.usage.by_channel[LimitChannel.ALL]
         counted = (0, 0) if spent is None else (spent.year_amount, spent.year_count)
         if counted != (ledger.used_minor[card], ledger.used_times[card]):
-            found.miscounted.append(pan_of(card)[-4:])
+            told_so = (ledger.used_minor[card], ledger.used_times[card])
+            found.miscounted.append(f"{pan_of(card)[-4:]}: {counted} in the store, {told_so} told")
     return found

@@ -17,20 +17,17 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from zhiwei import zones
+from zhiwei.assemble import VAULT_FILE_NAME
 from zhiwei.bench.habits import night_hours
 from zhiwei.bench.registration import ZONE, OneEntryStep, Registrar
 from zhiwei.core.policy import DEFAULT_POLICY
-from zhiwei.guardian.case import Rules
+from zhiwei.guardian import guardian_under
 from zhiwei.guardian.desk import Guardian
 from zhiwei.ports import Reader, Step, Store
-from zhiwei.services import INCREMENT_JUDGES, JUDGES, LOOSENS, NOTICES
 from zhiwei.stores.sqlite.store import SqliteStore
 from zhiwei.vault import Vault, open_vault
 
 _BATCH: Final = 500
-#: Importing it tells the core where zones come from.
-_ZONES: Final = zones.load_zone
 
 
 def populate(
@@ -49,7 +46,7 @@ def populate(
     data.mkdir(parents=True, mode=0o700)
     night = night_hours(datetime.now(ZoneInfo(ZONE)).hour)
     registrar = Registrar(vault_of(data), night, day_limit_minor)
-    guardian = Guardian(DEFAULT_POLICY, Rules(JUDGES, INCREMENT_JUDGES, NOTICES, LOOSENS))
+    guardian = guardian_under(DEFAULT_POLICY)
     store = SqliteStore(data)
     asyncio.run(_fill(store, guardian, registrar, cards, by_commands, progress))
 
@@ -84,7 +81,7 @@ async def _fill(
 
 def vault_of(data: Path) -> Vault:
     """Open the vault of a data directory, as the server does."""
-    return open_vault(data / "vault.key")
+    return open_vault(data / VAULT_FILE_NAME)
 
 
 @contextmanager

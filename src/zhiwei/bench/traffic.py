@@ -189,7 +189,6 @@ def _mix_in_retries(
             continue
         taken.update((row, original))
         first = traffic.row(original)
-        cards[row] = cards[original]
         if rng.random() * (REPEATS_PER_MILLE + REVERSALS_PER_MILLE) < REPEATS_PER_MILLE:
             frame = first[: mti + 3] + b"1" + first[mti + 4 :]
             traffic.repeat_of[original] = row
@@ -199,6 +198,7 @@ def _mix_in_retries(
             own = traffic.row(row)
             frame = _reversal(first, own, scenes[original], offsets, framing)
             traffic.reversal_of[row] = original
+        cards[row] = cards[original]
         traffic.arena[row * stride : (row + 1) * stride] = frame
     traffic.cards = cards
 

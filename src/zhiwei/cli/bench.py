@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+
+from zhiwei.cli.progress import on_progress
 
 if TYPE_CHECKING:
     from zhiwei.bench.crash import CrashReport
@@ -26,14 +25,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Rounds = Annotated[int, typer.Option(min=1, help="How often.")]
 #: Done, and the answer is no; as `cli.main` says.
 _EXIT_NO = 1
-
-
-@contextmanager
-def _counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how many of `total` are done; nothing is shown where no terminal is."""
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)
 
 
 def _print_json(document: object) -> None:
@@ -100,8 +91,8 @@ def crash(
     from zhiwei.bench import crash as crashes
 
     options = crashes.CrashOptions(rounds=rounds, cards=cards, seed=seed)
-    with _counting("kill -9, and start again", rounds) as count:
-        found = crashes.crash(options, lambda one: count(one.number))
+    with on_progress("kill -9, and start again") as tell:
+        found = crashes.crash(options, lambda one: tell(one.number, rounds))
     if as_json:
         _print_json({**dataclasses.asdict(found), "clean": found.is_clean})
     else:
@@ -142,8 +133,10 @@ def races(
     """
     from zhiwei.bench import races as contests
 
-    with _counting("races", rounds) as count:
-        found = contests.races(contests.RaceOptions(rounds, requests, seed), count)
+    with on_progress("races") as tell:
+        found = contests.races(
+            contests.RaceOptions(rounds, requests, seed), lambda done: tell(done, rounds)
+        )
     if as_json:
         _print_json({**dataclasses.asdict(found), "clean": found.is_clean})
     else:

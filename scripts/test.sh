@@ -9,10 +9,7 @@ cd "$(dirname "$0")/.."
 pytest=(.venv/bin/pytest -q -n "${JOBS:-2}" -m "not slow")
 pure=(tests/core tests/services)
 # What runs mostly inside compiled modules.
-hot=()
-for name in core services guardian test_engine.py gateways/iso8583 stores; do
-    if [ -e "tests/$name" ]; then hot+=("tests/$name"); fi
-done
+hot=("${pure[@]}" tests/test_engine.py tests/gateways/iso8583 tests/stores)
 
 test_compiled() {
     .venv/bin/python scripts/compile.py

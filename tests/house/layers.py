@@ -31,12 +31,15 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "gateways": frozenset({"core", "ports", "words", "vault"}),
     "web": frozenset({"core", "ports", "words"}),
     "workers": frozenset({"core", "ports", "words"}),
+    "http_thread": frozenset({"core", "gateways"}),
+    "journal": frozenset(
+        {"core", "ports", "guardian", "keyring", "policy_file", "stores", "zones"}
+    ),
     "testing": EVERYTHING,
     "simulate": EVERYTHING,
     "trial": EVERYTHING,
     "bench": EVERYTHING,
     "demo": EVERYTHING,
-    "verify": EVERYTHING,
     "assemble": EVERYTHING,
     "cli": EVERYTHING,
     "__main__": EVERYTHING,

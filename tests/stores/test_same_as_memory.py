@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from zhiwei.stores.coding.event import encode_event
 from zhiwei.stores.coding.settings import encode_settings
 from zhiwei.stores.coding.usage import encode_usage
 from zhiwei.stores.memory import MemoryStore
+from zhiwei.stores.sqlite.connection import FILE_NAME
 from zhiwei.stores.sqlite.store import Bounds, SqliteStore
 
 CARDS = 5
@@ -66,7 +68,7 @@ commands = st.one_of(
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("batch"), st.lists(commands, min_size=1, max_size=12)),
-        st.tuples(st.sampled_from(["open again", "tidy", "a day later"]), st.just([])),
+        st.tuples(st.sampled_from(["open again", "crash", "tidy", "a day later"]), st.just([])),
     ),
     max_size=12,
 )
@@ -101,13 +103,22 @@ def test_sqlite_answers_as_memory_does(
     """Batches, restarts, sweeps and days, in any order; at the end the file verifies clean."""
     with tempfile.TemporaryDirectory() as folder:
         memory = MemoryStore()
-        sqlite = SqliteStore(Path(folder), bounds=TIGHT)
+        place = Path(folder) / "data"
+        place.mkdir()
+        sqlite = SqliteStore(place, bounds=TIGHT)
         now = NOON
         first = [registration(number) for number in range(CARDS - 1)]
         for what, batch in [("batch", [*first, *opening]), *steps]:
             if what == "open again":
                 done(sqlite.close())
-                sqlite = SqliteStore(Path(folder), bounds=TIGHT)
+                sqlite = SqliteStore(place, bounds=TIGHT)
+            elif what == "crash":
+                # The files as they are now, elsewhere: what a killed process leaves.
+                left = place
+                place = left.with_name(left.name + "_")
+                shutil.copytree(left, place)
+                done(sqlite.close())
+                sqlite = SqliteStore(place, bounds=TIGHT)
             elif what == "tidy":
                 done(sqlite.tidy(now))
             elif what == "a day later":
@@ -121,5 +132,5 @@ def test_sqlite_answers_as_memory_does(
         report = verify(sqlite.path)
         assert report.is_clean, report.problems
         done(sqlite.close())
-        report = verify(Path(folder) / "zhiwei.db")
+        report = verify(place / FILE_NAME)
         assert report.is_clean, report.problems

@@ -108,18 +108,17 @@ def decode_entry(body: bytes, card_key: bytes, version: int) -> Filed:
     if not content or chain_of(card_key, before, content) != chain:
         message = f"the hash of entry {version} does not fit"
         raise CorruptFileError(message)
-    try:
-        row: Any = unpack(content)
-        if row[0] != FORMAT or row[1] != version:
-            message = f"entry {version} has another format or version"
-            raise CorruptFileError(message)
-        entry = _entry_of(row, card_key)
-        filing = Filing(tuple(row[14]), tuple(row[15]))
-        return Filed(entry, filing, chain, before, previous_of(body), events_from_of(body))
-    except (*DAMAGE, ZhiweiError) as error:
-        if isinstance(error, CorruptFileError):
-            raise
-        raise CorruptFileError from error
+    entry, filing = _read(content, card_key, version)
+    return Filed(entry, filing, chain, before, previous_of(body), events_from_of(body))
+
+
+def decode_content(content: bytes, card_key: bytes, version: int) -> Entry:
+    """The entry in a row's content, whose hash was checked elsewhere.
+
+    Raises:
+        CorruptFileError: the content is no entry of this version.
+    """
+    return _read(content, card_key, version)[0]
 
 
 def content_of(body: bytes) -> bytes:
@@ -135,6 +134,20 @@ def previous_of(body: bytes) -> int:
 def events_from_of(body: bytes) -> int:
     """Position of the entry's first event; 0 = it has none."""
     return int.from_bytes(body[_PLACES_AT + _PLACE_BYTES : _CONTENT_AT], "big")
+
+
+def _read(content: bytes, card_key: bytes, version: int) -> tuple[Entry, Filing]:
+    """Entry and filing in a row's content."""
+    try:
+        row: Any = unpack(content)
+        if row[0] != FORMAT or row[1] != version:
+            message = f"entry {version} has another format or version"
+            raise CorruptFileError(message)
+        return _entry_of(row, card_key), Filing(tuple(row[14]), tuple(row[15]))
+    except (*DAMAGE, ZhiweiError) as error:
+        if isinstance(error, CorruptFileError):
+            raise
+        raise CorruptFileError from error
 
 
 def _entry_list(entry: Entry, filing: Filing) -> list[Any]:

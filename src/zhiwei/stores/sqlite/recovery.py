@@ -70,8 +70,7 @@ def load(
     sweep.begin(first_log, last[3])
     if log:
         _check_is_whole(log, positions.entry)
-        for slot in laid_over(connection, cards, (row[3] for row in log)):
-            sweep.note_moved(slot)
+        _lay_over(connection, cards, sweep, (row[3] for row in log))
     elif positions.entry:
         _check_last_entry(connection, positions.entry)
     if on_progress is not None:
@@ -79,10 +78,10 @@ def load(
     return positions
 
 
-def laid_over(
-    connection: sqlite3.Connection, cards: Cards, commits: Iterable[list[Any]]
-) -> Iterator[Slot]:
-    """Lay the images of commits over the files, oldest first; the slots that became newer.
+def _lay_over(
+    connection: sqlite3.Connection, cards: Cards, sweep: Sweep, commits: Iterable[list[Any]]
+) -> None:
+    """Lay the images of commits over the files, oldest first.
 
     Raises:
         CorruptFileError: an image is damaged, or speaks of no card.
@@ -97,10 +96,12 @@ def laid_over(
                     message = f"the state log speaks of card number {number}, which is not there"
                     raise CorruptFileError(message)
                 slot = Slot(row[0], row[1], row[2], row[3], row[4])
-                cards.add(slot)
                 by_number[number] = slot
             if _became_newer(slot, settings, usage, added, recent):
-                yield slot
+                sweep.note_moved(slot)
+                # It may have been thrown out meanwhile; now that its row is behind it stays.
+                if cards.slots.get(slot.card_key) is not slot:
+                    cards.add(slot)
 
 
 def _became_newer(

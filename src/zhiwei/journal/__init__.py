@@ -1,1 +1,6 @@
 """The journal as a whole: verify it, carry it elsewhere, back it up."""
+
+from __future__ import annotations
+
+# Files name their zones; importing this tells the core where zones come from.
+import zhiwei.zones  # noqa: F401

@@ -16,8 +16,17 @@ from zhiwei.core.policy import Policy
 from zhiwei.core.result import Related, Result
 from zhiwei.guardian import Guardian, guardian_under
 from zhiwei.ports import CorruptFileError
-from zhiwei.stores.coding.entry import Filed, Filing, content_of, decode_entry, encode_entry
+from zhiwei.stores.coding.audit import encode_audit
+from zhiwei.stores.coding.entry import (
+    HASH_BYTES,
+    Filed,
+    Filing,
+    content_of,
+    decode_entry,
+    encode_entry,
+)
 from zhiwei.stores.coding.event import encode_event
+from zhiwei.stores.coding.recent import record_of
 from zhiwei.stores.coding.settings import encode_settings
 from zhiwei.stores.coding.usage import encode_usage
 
@@ -31,7 +40,7 @@ EntryAt = Callable[[int, bytes], Filed]
 class Replayed:
     """A card's file as the replay knows it, and where its rows stand in the store."""
 
-    __slots__ = ("chain", "last_entry", "last_event", "positions", "state")
+    __slots__ = ("chain", "last_entry", "last_event", "positions", "records", "state")
 
     def __init__(self) -> None:
         self.state: CardState | None = None
@@ -40,6 +49,29 @@ class Replayed:
         self.last_event = 0
         #: Position of each entry, by version - 1.
         self.positions: list[int] = []
+        #: The digests of all entries, as `coding/recent.py` keeps them.
+        self.records = bytearray()
+
+
+@final
+class Step:
+    """What one row came to."""
+
+    __slots__ = ("audits", "entry", "events", "problems")
+
+    def __init__(
+        self,
+        entry: Entry | None,
+        problems: list[str],
+        events: list[bytes] | None = None,
+        audits: list[bytes] | None = None,
+    ) -> None:
+        #: The entry as it is stored; None where it cannot be read.
+        self.entry: Final = entry
+        self.problems: Final = problems
+        #: Bodies of the events and audit lines that it must have; none for a lost card.
+        self.events: Final = events or []
+        self.audits: Final = audits or []
 
 
 @final
@@ -57,32 +89,31 @@ class Replay:
 
     def entry(
         self, position: int, card_key: bytes, version: int, body: bytes, next_event: int
-    ) -> tuple[Entry | None, list[bytes], list[str]]:
-        """Replay one row: its entry, the bodies of the events that it must have, and problems.
+    ) -> Step:
+        """Replay one row.
 
         `next_event` is the position that its first event must have, if it has one.
         """
+        card = self.cards.setdefault(card_key, Replayed())
         try:
             filed = decode_entry(body, card_key, version)
         except CorruptFileError as error:
-            self.lost.add(card_key)
-            return None, [], [str(error)]
-        card = self.cards.setdefault(card_key, Replayed())
+            return self._lost(None, card_key, position, body, [str(error)])
         problems = _misplaced(filed, version, card)
+        if problems or card_key in self.lost:
+            return self._lost(filed.entry, card_key, position, body, problems)
         card.positions.append(position)
-        if problems:
-            self.lost.add(card_key)
-        if card_key in self.lost:
-            return filed.entry, [], problems
+        for key in filed.filing.keys:
+            card.records += record_of(key, version, filed.entry.now_ms)
         try:
-            result = self._step(card, card_key, filed)
+            result = self._again(card, card_key, filed)
         except (CorruptFileError, IndexError) as error:
             self.lost.add(card_key)
-            return filed.entry, [], [f"its earlier entries cannot be read: {error}"]
+            return Step(filed.entry, [f"its earlier entries cannot be read: {error}"])
         if result is None:
             self.lost.add(card_key)
             version_name = filed.entry.policy_version
-            return filed.entry, [], [f"its policy `{version_name}` is not known"]
+            return Step(filed.entry, [f"its policy `{version_name}` is not known"])
         return self._compare(position, card_key, body, filed, result, next_event)
 
     def file_parts(self, card_key: bytes) -> tuple[bytes, bytes] | None:
@@ -95,7 +126,18 @@ class Replay:
             encode_usage(card.state, card.chain, card.last_entry, card.last_event),
         )
 
-    def _step(self, card: Replayed, card_key: bytes, filed: Filed) -> Result | None:
+    def _lost(
+        self, entry: Entry | None, card_key: bytes, position: int, body: bytes, problems: list[str]
+    ) -> Step:
+        """Give up following a card's file; its later rows are still held against this one."""
+        card = self.cards[card_key]
+        self.lost.add(card_key)
+        card.positions.append(position)
+        card.chain = body[:HASH_BYTES]
+        card.last_entry = position
+        return Step(entry, problems)
+
+    def _again(self, card: Replayed, card_key: bytes, filed: Filed) -> Result | None:
         """The step once more; None where its policy is not known."""
         guardian = self._guardian(filed.entry.policy_version)
         if guardian is None:
@@ -124,13 +166,13 @@ class Replay:
         filed: Filed,
         result: Result,
         next_event: int,
-    ) -> tuple[Entry, list[bytes], list[str]]:
+    ) -> Step:
         """What comes out of the step against what is stored; then follow it."""
         card = self.cards[card_key]
         entry, state = result.entry, result.state
         if entry is None or state is None or result.is_repeat or result.rejection is not None:
             self.lost.add(card_key)
-            return filed.entry, [], ["the guardian would not make this entry"]
+            return Step(filed.entry, ["the guardian would not make this entry"])
         problems: list[str] = []
         events_from = next_event if result.events else 0
         again = encode_entry(
@@ -156,7 +198,11 @@ class Replay:
         card.state = state
         card.chain = filed.chain
         card.last_entry = position
-        return filed.entry, events, problems
+        audits = [
+            encode_audit(audit, entry.command.actor, card_key, entry.now_ms)
+            for audit in result.audits
+        ]
+        return Step(filed.entry, problems, events, audits)
 
 
 def _misplaced(filed: Filed, version: int, card: Replayed) -> list[str]:

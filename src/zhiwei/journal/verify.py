@@ -7,7 +7,7 @@ replay arrives at. What is wrong is told with its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, final
@@ -19,10 +19,11 @@ from zhiwei.policy_file import PolicyError, policy_of_stored
 from zhiwei.ports import CorruptFileError, PolicyText
 from zhiwei.stores.coding.audit import decode_audit
 from zhiwei.stores.coding.event import decode_event
-from zhiwei.stores.coding.recent import decode_recent, rows_of
+from zhiwei.stores.coding.recent import decode_recent, records_of, without_expired
 from zhiwei.stores.coding.record import KINDS, record_of, subject_of
 from zhiwei.stores.coding.settings import decode_settings
 from zhiwei.stores.coding.usage import decode_usage
+from zhiwei.stores.sqlite.cards import Slot
 from zhiwei.stores.sqlite.snapshot import Snapshot, row_problem
 
 #: More than this many problems are counted, but not kept.
@@ -87,6 +88,7 @@ class _Verification:
         self._policies: Final[dict[str, Policy]] = {DEFAULT_POLICY.version: DEFAULT_POLICY}
         self._replay: Final = Replay(self._policies.get, snapshot.rows.entry_at)
         self._recount: Final = Recount(self._policies.get)
+        self._files: dict[bytes, Slot] = {}
         self._total: Final = 2 * snapshot.last_entry + snapshot.last_event + snapshot.last_audit
 
     def run(self) -> Report:
@@ -128,8 +130,9 @@ class _Verification:
             self._report.add(place, str(error))
 
     def _check_journal(self) -> None:
-        """Replay every entry, with its events in step."""
+        """Replay every entry, with its events and audit lines in step."""
         events = iter(self._snapshot.events())
+        audits = iter(self._snapshot.audits())
         next_event = 1
         expected = 0
         for position, card_key, version, body in self._snapshot.entries():
@@ -139,18 +142,37 @@ class _Verification:
             if position != expected:
                 self._report.add(place, f"position {expected} is missing before it")
                 expected = position
-            entry, bodies, problems = self._replay.entry(
-                position, card_key, version, body, next_event
-            )
-            for what in problems:
+            step = self._replay.entry(position, card_key, version, body, next_event)
+            for what in step.problems:
                 self._report.add(place, what)
-            if entry is not None:
-                self._recount.observe(card_key, entry)
-            if bodies:
-                next_event = self._check_events(events, bodies, card_key, version, next_event)
+            if step.entry is not None:
+                self._recount.observe(card_key, step.entry)
+            if step.events:
+                next_event = self._check_events(events, step.events, card_key, version, next_event)
+            for wanted in step.audits:
+                self._check_audit(audits, card_key, wanted, place)
             self._tell(self._report.entries)
         for position, card_key, version, body in events:
             self._check_event(position, card_key, version, body, None)
+        for _, card_key, _ in audits:
+            if card_key and card_key not in self._replay.lost:
+                self._report.add("the audit trail", f"no entry of {card_key.hex()} caused a line")
+
+    def _check_audit(
+        self,
+        audits: Iterator[tuple[int, bytes, bytes]],
+        card_key: bytes,
+        wanted: bytes,
+        place: str,
+    ) -> None:
+        """Hold the next line of a card in the audit trail against one that an entry must have."""
+        for position, owner, body in audits:
+            if owner == card_key and body == wanted:
+                return
+            if owner and owner not in self._replay.lost:
+                self._report.add(f"audit {position}", "it is not what its entry caused")
+                return
+        self._report.add(place, "its line in the audit trail is missing")
 
     def _check_events(
         self,
@@ -214,6 +236,7 @@ class _Verification:
         except CorruptFileError as error:
             self._report.add("the state log", str(error))
             return
+        self._files = slots
         self._report.cards = len(slots)
         for card_key in self._replay.cards:
             if card_key not in slots:
@@ -255,9 +278,34 @@ class _Verification:
             if card is None or position not in card.positions[version:]:
                 place = f"group head of card {card_key.hex()} version {version}"
                 self._report.add(place, "it leads to another entry")
-        for card_key, _, version, _ in self._snapshot.old_keys():
-            if not self._position(card_key, version):
-                self._report.add(f"old key of card {card_key.hex()}", "its entry is not there")
+        self._check_keys()
+
+    def _check_keys(self) -> None:
+        """The digests: each is an entry's, and none of the last seven days is missing."""
+        found: dict[bytes, set[bytes]] = {}
+        for card_key, digest, version, second in self._snapshot.old_keys():
+            record = digest + version.to_bytes(4, "big") + second.to_bytes(4, "big")
+            found.setdefault(card_key, set()).add(record)
+        for card_key, slot in self._files.items():
+            try:
+                slot.opened_state()
+            except CorruptFileError:
+                continue  # it was told with the files
+            found.setdefault(card_key, set()).update(records_of(slot.records))
+        for card_key, card in self._replay.cards.items():
+            if card_key in self._replay.lost:
+                continue
+            kept = found.pop(card_key, set())
+            filed = set(records_of(bytes(card.records)))
+            last_ms = 0 if card.state is None else card.state.last_ms
+            due = set(records_of(without_expired(bytes(card.records), last_ms)))
+            place = f"keys of card {card_key.hex()}"
+            if kept - filed:
+                self._report.add(place, f"{len(kept - filed)} belong to no entry")
+            if due - kept:
+                self._report.add(place, f"{len(due - kept)} of the last seven days are missing")
+        for card_key in found.keys() - self._replay.lost:
+            self._report.add(f"keys of card {card_key.hex()}", "there is no such card")
 
     def _check_columns(self, row: tuple[int, bytes, str, int, bytes, bytes, bytes]) -> None:
         """The columns of a file's row that only help to find it."""
@@ -266,12 +314,9 @@ class _Verification:
         try:
             if decode_settings(settings, card_key).profile.cardholder != cardholder:
                 self._report.add(place, "its column names another cardholder")
-            records, _ = decode_recent(recent, card_key)
+            decode_recent(recent, card_key)
         except CorruptFileError as error:
             self._report.add(place, str(error))
-            return
-        if not all(self._position(card_key, version) for _, version, _ in rows_of(records)):
-            self._report.add(place, "its recent keys name an entry that is not there")
 
     def _position(self, card_key: bytes, version: int) -> int:
         """Where the journal has an entry; 0 = nowhere."""

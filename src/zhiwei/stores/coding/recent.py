@@ -66,6 +66,11 @@ def rows_of(records: bytes) -> list[tuple[bytes, int, int]]:
     ]
 
 
+def records_of(records: bytes) -> list[bytes]:
+    """The records one by one."""
+    return [records[at : at + RECORD_BYTES] for at in range(0, len(records), RECORD_BYTES)]
+
+
 def encode_recent(records: bytes, spilled_until: int, card_key: bytes) -> bytes:
     """The records, and until which second older ones were moved elsewhere (0 = none), sealed."""
     return sealed(spilled_until.to_bytes(4, "big") + records, card_key, _PART)

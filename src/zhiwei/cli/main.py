@@ -16,11 +16,8 @@ import zhiwei
 from zhiwei.cli.bench import bench
 from zhiwei.cli.decide import decide
 from zhiwei.cli.demo import demo
-from zhiwei.cli.decide import decide
-from zhiwei.cli.demo import demo
 from zhiwei.cli.keys import keys
 from zhiwei.cli.serve import serve
-from zhiwei.cli.simulate import simulate
 from zhiwei.cli.simulate import simulate
 from zhiwei.cli.transfer import backup, export, take_in
 from zhiwei.cli.verify import verify

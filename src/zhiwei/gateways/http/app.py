@@ -93,7 +93,7 @@ def build_app(house: House) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(ZhiweiError, _on_error)
-    app.add_middleware(Door, settings=house.settings, metrics=house.metrics, mint=house.mint)
+    app.add_middleware(Door, settings=house.settings, metrics=house.metrics)
     app.openapi = lambda: _cached(app)  # type: ignore[method-assign]  # FastAPI documents this way
     return app
 

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zhiwei.gateways.http.house import Settings
 from zhiwei.gateways.http.problems import Problem
-from zhiwei.gateways.http.record_ids import IdMint
+from zhiwei.gateways.http.record_ids import request_id
 from zhiwei.gateways.http.replies import reply_problem
 
 Headers: TypeAlias = "list[tuple[bytes, bytes]]"
@@ -44,12 +44,9 @@ class CallerLeftError(Exception):
 class Door:
     """ASGI middleware around the whole application."""
 
-    def __init__(
-        self, app: ASGIApp, settings: Settings, metrics: CollectorRegistry, mint: IdMint
-    ) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: CollectorRegistry) -> None:
         self._app: Final = app
         self._settings: Final = settings
-        self._mint: Final = mint
         self._running = 0
         self._calls: Final = Counter(
             "zhiwei_http_calls",
@@ -69,7 +66,7 @@ class Door:
         """Handle one call."""
         if scope["type"] != "http":
             return
-        call = _Call(scope, send, self._mint.new("req", 0))
+        call = _Call(scope, send, request_id())
         scope.setdefault("state", {})["request_id"] = call.request_id
         started = perf_counter()
         self._running += 1

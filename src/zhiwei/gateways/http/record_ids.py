@@ -7,6 +7,13 @@ from base64 import b32hexencode
 from threading import Lock
 from typing import Final, final
 
+_LETTERS: Final = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
+
+
+def request_id() -> str:
+    """`req_` and 24 random letters; without digits, so that no log takes it for a card number."""
+    return "req_" + secrets.token_hex(12).translate(_LETTERS)
+
 
 @final
 class IdMint:

@@ -1,6 +1,6 @@
 """A caller of the HTTP door, as a bank's own systems and an app would be.
 
-Plain standard library: one connection a thread, JSON in and out. A POST carries an
+Plain standard library: connections are kept and used again, JSON in and out. A POST carries an
 `Idempotency-Key`, so a call whose answer was lost can be sent again.
 """
 
@@ -63,7 +63,8 @@ class HttpDoor:
         self._maker: Final = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._netloc: Final = parts.netloc
         self._key: Final = key
-        self._local: Final = threading.local()
+        self._lock: Final = threading.Lock()
+        self._idle: Final[list[HTTPConnection]] = []
 
     def __repr__(self) -> str:
         return f"HttpDoor({self.url}, key hidden)"
@@ -71,6 +72,13 @@ class HttpDoor:
     def with_key(self, key: str) -> HttpDoor:
         """The same door with another key."""
         return HttpDoor(self.url, key)
+
+    def close(self) -> None:
+        """Close the connections that are kept; a later call opens a new one."""
+        with self._lock:
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
 
     def call(
         self,
@@ -101,7 +109,6 @@ class HttpDoor:
             try:
                 return self._once(method, path, text, sent)
             except (OSError, HTTPException) as error:
-                self._local.connection = None
                 if attempt == _TRIES:
                     reason = getattr(error, "strerror", None) or type(error).__name__
                     raise HttpDoorError(f"no answer from {self.url}: {reason}") from None
@@ -122,13 +129,18 @@ class HttpDoor:
         )
 
     def _once(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Reply:
-        connection: HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._maker(self._netloc, timeout=_TIMEOUT_SECONDS)
-            self._local.connection = connection
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        raw = answer.read()
+        with self._lock:
+            kept = self._idle.pop() if self._idle else None
+        connection = kept or self._maker(self._netloc, timeout=_TIMEOUT_SECONDS)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            raw = answer.read()
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            self._idle.append(connection)
         told = {name.lower(): value for name, value in answer.getheaders()}
         document = _document(raw) if "json" in told.get("content-type", "") else {}
         if answer.status >= 400:

@@ -44,6 +44,9 @@ _TRADES: Final[tuple[Trade, ...]] = (
     Trade.TRAVELLER, Trade.SHOPKEEPER, Trade.DRIVER, Trade.OFFICE, Trade.NIGHT_SHIFT,
 )  # fmt: skip
 
+#: The part of customers who never opened the app's security page.
+_NEVER_LOOKED: Final = 0.12
+
 _SURNAMES: Final = (
     ("王", "Wang"), ("李", "Li"), ("张", "Zhang"), ("刘", "Liu"), ("陈", "Chen"), ("杨", "Yang"),
     ("赵", "Zhao"), ("黄", "Huang"), ("周", "Zhou"), ("吴", "Wu"), ("徐", "Xu"), ("孙", "Sun"),
@@ -126,7 +129,9 @@ def _customer(seed: int, number: int) -> Customer:
 
 
 def _controls(trade: Trade, home: City, rng: random.Random) -> Iterator[Control]:
-    """What somebody of this trade has switched on in the bank's app."""
+    """What somebody of this trade has switched on in the bank's app; some never looked."""
+    if rng.random() < _NEVER_LOOKED:
+        return
     yield "balance_change_alert", {"threshold": 0, "channels": ["app"]}
     if rng.random() < 0.8:
         yield "balance_inquiry_alert", {}

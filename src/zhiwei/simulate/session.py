@@ -138,3 +138,5 @@ async def session(options: Options) -> AsyncIterator[Session]:
         yield Session(options, dialect, wire, bank)
     finally:
         await wire.close()
+        if bank is not None:
+            bank.door.close()

@@ -40,7 +40,7 @@ EntryAt = Callable[[int, bytes], Filed]
 class Replayed:
     """A card's file as the replay knows it, and where its rows stand in the store."""
 
-    __slots__ = ("chain", "last_entry", "last_event", "positions", "records", "state")
+    __slots__ = ("chain", "heads", "last_entry", "last_event", "positions", "records", "state")
 
     def __init__(self) -> None:
         self.state: CardState | None = None
@@ -51,6 +51,8 @@ class Replayed:
         self.positions: list[int] = []
         #: The digests of all entries, as `coding/recent.py` keeps them.
         self.records = bytearray()
+        #: Position of the latest entry of each group that has follow-ups.
+        self.heads: dict[int, int] = {}
 
 
 @final
@@ -105,6 +107,9 @@ class Replay:
         card.positions.append(position)
         for key in filed.filing.keys:
             card.records += record_of(key, version, filed.entry.now_ms)
+        group = filed.entry.group
+        if group is not None and group.version != version:
+            card.heads[group.version] = position
         try:
             result = self._again(card, card_key, filed)
         except (CorruptFileError, IndexError) as error:

@@ -273,12 +273,20 @@ class _Verification:
             if self._position(card_key, version) != position:
                 place = f"mark of card {card_key.hex()} version {version}"
                 self._report.add(place, "it leads to another entry")
-        for card_key, version, position in self._snapshot.group_heads():
-            card = self._replay.cards.get(card_key)
-            if card is None or position not in card.positions[version:]:
-                place = f"group head of card {card_key.hex()} version {version}"
-                self._report.add(place, "it leads to another entry")
+        self._check_heads()
         self._check_keys()
+
+    def _check_heads(self) -> None:
+        """The latest entry of each group must be found, and be the latest."""
+        found: dict[bytes, dict[int, int]] = {}
+        for card_key, version, position in self._snapshot.group_heads():
+            found.setdefault(card_key, {})[version] = position
+        for card_key, card in self._replay.cards.items():
+            if found.pop(card_key, {}) != card.heads and card_key not in self._replay.lost:
+                place = f"group heads of card {card_key.hex()}"
+                self._report.add(place, "they lead to other entries than the latest")
+        for card_key in found:
+            self._report.add(f"group heads of card {card_key.hex()}", "there is no such card")
 
     def _check_keys(self) -> None:
         """The digests: each is an entry's, and none of the last seven days is missing."""

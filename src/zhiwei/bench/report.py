@@ -20,6 +20,8 @@ TIMES_SIMULATOR: Final = 4.0
 P99_AT_HALF_US: Final = 10_000
 MANY_CARDS_SHARE: Final = 0.8
 READY_SECONDS: Final = 10.0
+#: Columns of a report that is not shown on a terminal.
+WIDTH: Final = 132
 
 
 @dataclass
@@ -140,6 +142,9 @@ def machine() -> dict[str, str]:
 
 def show(report: Report, console: Console) -> None:
     """Print the report for people: every run, then medians, ratios and requirements."""
+    if not console.is_terminal:
+        # A file has no edge; figures must not be cut.
+        console.width = max(console.width, WIDTH)
     console.print(" · ".join(report.machine.values()), style="dim")
     for name, why in report.skipped.items():
         console.print(f"skipped {name}: {why}", style="yellow", markup=False)
@@ -168,10 +173,10 @@ def _named_series(report: Report) -> Iterable[tuple[str, Series]]:
 
 def _show_runs(report: Report, console: Console) -> None:
     table = Table(title="Every run (the first fifth of each is left out)", title_justify="left")
-    table.add_column("contender")
-    table.add_column("load")
+    table.add_column("contender", no_wrap=True)
+    table.add_column("load", no_wrap=True)
     for head in ("run", "decisions/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "cpu s/1,000"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
     table.add_column("answers")
     for load, series in _named_series(report):
         for number, run in enumerate(series.runs, 1):
@@ -199,7 +204,7 @@ def _faults(run: Verdict) -> str:
 
 def _show_medians(report: Report, console: Console) -> None:
     table = Table(title="Medians at saturation", title_justify="left")
-    table.add_column("contender")
+    table.add_column("contender", no_wrap=True)
     for head in ("decisions/s", "ours is", "cpu s/1,000: server", "load generator"):
         table.add_column(head, justify="right")
     for name, series in report.saturation.items():
@@ -207,7 +212,7 @@ def _show_medians(report: Report, console: Console) -> None:
         table.add_row(
             series.label,
             f"{series.rate:,.0f}",
-            "" if times is None or name == "zhiwei" else f"{times:,.2f} x",
+            "" if times is None or name == "zhiwei" else f"{times:,.3g} x",
             f"{series.cpu_per_thousand('server'):.4f}",
             f"{series.cpu_per_thousand('load'):.4f}",
         )

@@ -107,6 +107,7 @@ class Bench:
                     series.runs.append(self._saturate(contender, series, options.cards))
             ours = field[0]
             self._at_half(ours)
+            self._report.sizes["resident_megabytes"] = resident_bytes(ours.server.process.pid) / 1e6
         decided = sum(run.answered for run in self._our_runs())
         self._report.sizes["bytes_per_decision_on_disk"] = (_bytes_in(data) - before) / decided
 
@@ -168,6 +169,7 @@ class Bench:
         """Ours as plain Python, on a data directory of its own."""
         data = folder / "plain-data"
         self._fill(data, self._options.cards)
+        before = _bytes_in(data)
         package = contenders.plain_copy(folder)
         ours = contenders.ours(data, name="zhiwei, plain Python", package=package)
         ours.server.freeze()
@@ -177,8 +179,15 @@ class Bench:
                 self._say("plain Python")
                 series = self._report.interpreted
                 series.runs.append(self._saturate(ours, series, self._options.cards))
+            self._report.sizes["resident_megabytes_plain_python"] = (
+                resident_bytes(ours.server.process.pid) / 1e6
+            )
         finally:
             ours.take_down()
+        decided = sum(run.answered for run in self._report.interpreted.runs)
+        self._report.sizes["bytes_per_decision_on_disk_plain_python"] = (
+            _bytes_in(data) - before
+        ) / decided
 
     def _run_many_cards(self, folder: Path) -> None:
         """Ours with many cards and with few, in turn."""
@@ -199,9 +208,12 @@ class Bench:
                 for (contender, cards), one in zip(pairs, series, strict=True):
                     self._say(f"{cards:,} cards")
                     one.runs.append(self._saturate(contender, one, cards))
-            resident = [resident_bytes(c.server.process.pid) for c, _cards in pairs]
-            self._report.sizes["resident_megabytes_few_cards"] = resident[0] / 1e6
-            self._report.sizes["resident_megabytes_many_cards"] = resident[1] / 1e6
+            few_bytes, many_bytes = (resident_bytes(c.server.process.pid) for c, _cards in pairs)
+            sizes = self._report.sizes
+            sizes["resident_megabytes_many_cards"] = many_bytes / 1e6
+            sizes["resident_bytes_per_card"] = (many_bytes - few_bytes) / (
+                many - self._options.cards
+            )
         finally:
             for contender, _cards in pairs:
                 contender.take_down()

@@ -22,6 +22,38 @@ DIALECTS = dialects.names()
 #: Card numbers that everyone may know; tests look for them where they must not be.
 PANS = ("6212345678901232", "4111111111111111", "5555555555554444", "378282246310005")
 
+#: What a `Request` tells; written out, because a compiled class does not list its own fields.
+REQUEST_FIELDS = (
+    "acquirer",
+    "amount_minor",
+    "auth_code",
+    "balance_minor",
+    "billing_amount_minor",
+    "billing_currency",
+    "channel",
+    "country",
+    "currency",
+    "forwarder",
+    "initiator",
+    "institution",
+    "kind",
+    "local_time",
+    "mcc",
+    "medium",
+    "merchant_id",
+    "merchant_name",
+    "message_class",
+    "pin_entered",
+    "place_source",
+    "region",
+    "rrn",
+    "stan",
+    "terminal",
+    "terminal_flagged",
+    "transmitted_at",
+    "was_declined",
+)
+
 _PRINTABLE = st.characters(min_codepoint=32, max_codepoint=126)
 _ANY_BYTE = st.characters(min_codepoint=0, max_codepoint=255)
 

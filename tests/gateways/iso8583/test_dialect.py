@@ -21,8 +21,18 @@ LAYOUT = {
 }
 
 
+MEANING = {
+    "network": "unionpay",
+    "echo": [11],
+    "has_unionpay_numbers": True,
+    "credit_is_refund": False,
+    "increment_condition": "",
+}
+
+
 def _table(**changes: object) -> dict[str, Any]:
-    return {"title": "", "withheld": [], "layout": LAYOUT, "fields": {"3": "n 6"}, **changes}
+    right = {"title": "", "withheld": [], "layout": LAYOUT, "meaning": MEANING}
+    return {**right, "fields": {"3": "n 6"}, **changes}
 
 
 def test_the_promised_dialects_are_there() -> None:
@@ -50,6 +60,11 @@ def test_no_dialect_knows_a_third_bitmap(name: str) -> None:
     assert not {0, 1, 65} & set(dialects.named(name).fields)
 
 
+def test_a_table_that_makes_sense_is_accepted() -> None:
+    """The one that the wrong ones below differ from."""
+    assert from_table("home", _table()).name == "home"
+
+
 def test_a_notation_says_how_a_field_is_written() -> None:
     """Kind, dots, length, form and alignment."""
     rows = {"22": "n 3 packed left", "35": "z ..37", "55": "b ...255 hex", "41": "ans 8"}
@@ -67,8 +82,10 @@ WRONG = [
     ("a kind that is none", _table(fields={"3": "q 6"})),
     ("no length", _table(fields={"3": "n"})),
     ("a form that is none", _table(fields={"3": "n 6 ebcdic"})),
-    ("no layout", {"title": "", "withheld": []}),
-    ("no list of secrets", {"title": "", "layout": LAYOUT}),
+    ("no layout", _table(layout={})),
+    ("no list of secrets", _table(withheld=None)),
+    ("no meaning", _table(meaning={})),
+    ("a part that is none", _table(parts={"name": [43]})),
     ("a charset that is none", _table(layout={**LAYOUT, "charset": "gbk"})),
     ("a framing that is none", _table(frame={"size": "2"})),
 ]

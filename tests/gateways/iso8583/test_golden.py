@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.gateways.iso8583.messages import REQUEST_FIELDS
 
 from zhiwei.core.command import Command
 from zhiwei.gateways.iso8583 import dialect as dialects
@@ -35,7 +36,7 @@ def _normal_form(command: Command) -> dict[str, Any]:
     request = command.request
     assert request is not None
     form: dict[str, Any] = {}
-    for name in request.__slots__:
+    for name in REQUEST_FIELDS:
         value = getattr(request, name)
         if isinstance(value, Enum):
             value = value.name.lower()

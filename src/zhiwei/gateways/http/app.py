@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -132,7 +131,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, NotAllowedValueError):
         return _answered(request, problem_of_value(error))
     if isinstance(error, CorruptFileError):
-        return _answered(request, Problem("unreadable_file"))
+        return _answered(request, Problem("card_unreadable"))
     # The store cannot write, too much is waiting, or the house is closing: nothing was done.
     return _answered(request, Problem("unavailable", headers={"Retry-After": "1"}))
 
@@ -144,9 +143,8 @@ def _answered(request: Request, problem: Problem) -> Response:
 def _methods_here(request: Request) -> set[str]:
     """All methods that some route knows at this path."""
     methods: set[str] = set()
-    routes: list[Any] = request.app.routes
-    for route in routes:
-        match, _ = route.matches(request.scope)
+    for context in iter_route_contexts(request.app.routes):
+        match, _ = context.original_route.matches(request.scope)
         if match is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
+            methods |= context.methods or set()
     return methods

@@ -31,6 +31,7 @@ from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Anything, Body, Instant, Line, ListOf, Shape
 from zhiwei.gateways.http.times import instant_text
 from zhiwei.ports import Cardholder
+from zhiwei.vault import holds_card_number
 
 router = APIRouter(prefix="/v1/cardholders", tags=["Cards"], route_class=Gate)
 
@@ -182,7 +183,7 @@ async def change(
 
 
 def _email(text: str) -> str:
-    if text and _EMAIL.fullmatch(text) is None:
+    if text and (_EMAIL.fullmatch(text) is None or holds_card_number(text)):
         raise NotAllowedValueError("/email", "bad_email", "not an e-mail address")
     return text
 
@@ -192,6 +193,9 @@ def _metadata(metadata: dict[str, Anything]) -> str:
     if len(text.encode()) > METADATA_MAX:
         message = f"metadata is larger than {METADATA_MAX} bytes"
         raise NotAllowedValueError("/metadata", "metadata_too_large", message)
+    if holds_card_number(text):
+        message = "a card number does not belong into metadata, which is kept as it is"
+        raise NotAllowedValueError("/metadata", "card_number", message)
     return text
 
 

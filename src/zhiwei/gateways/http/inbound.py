@@ -30,6 +30,7 @@ from zhiwei.gateways.http.gate import Gate, call
 from zhiwei.gateways.http.house import Document, House
 from zhiwei.gateways.http.idempotency import Made, once
 from zhiwei.gateways.http.journal import cards_of
+from zhiwei.gateways.http.masking import masked
 from zhiwei.gateways.http.shapes import Body, Shape, Token
 from zhiwei.gateways.http.stops import StopShape, stop_document
 from zhiwei.ports import Cardholder
@@ -138,7 +139,11 @@ async def take_in(
             "outcome": done.outcome,
             "challenge": done.challenge,
             "stops": list(done.stops),
-            "reply": {"to": body.from_, "text": "\n".join(done.texts), "locale": language},
+            "reply": {
+                "to": body.from_ if number else masked(body.from_),
+                "text": "\n".join(done.texts),
+                "locale": language,
+            },
         }
         return Made(message, status=200)
 

@@ -79,7 +79,7 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     # 429, 5xx: later, perhaps.
     "too_many_requests": (429, "Too many requests at once with this key"),
     "internal_error": (500, "Something went wrong inside; it was recorded"),
-    "unreadable_file": (500, "What is stored fails its checksum; nothing more is written to it"),
+    "card_unreadable": (500, "The card's file fails its checksum; nothing more is written to it"),
     "unavailable": (503, "The guardian cannot take this now; nothing was done"),
 }
 

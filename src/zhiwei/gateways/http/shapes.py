@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from zhiwei.core.controls import AMOUNT_MAX
+from zhiwei.vault import reference_without_number, text_without_numbers
 
 T = TypeVar("T")
 
@@ -38,10 +39,14 @@ Currency = Annotated[
     str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 letters.", examples=["CNY"])
 ]
 Network = Literal["unionpay", "visa", "visa-9g", "mastercard"]
-#: A reference of the network: visible ASCII.
-Token = Annotated[str, Field(pattern=r"^[!-~]{1,32}$")]
-#: Text that people wrote, on one line.
-Line = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+#: A reference of the network: visible ASCII. Of a card number its last four digits are kept.
+Token = Annotated[str, Field(pattern=r"^[!-~]{1,32}$"), AfterValidator(reference_without_number)]
+#: Text that people wrote, on one line. Of a card number in it its last four digits are kept.
+Line = Annotated[
+    str,
+    Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"),
+    AfterValidator(text_without_numbers),
+]
 Instant = Annotated[
     str,
     Field(

@@ -93,7 +93,8 @@ def refund(case: Case, request: Request) -> Result:
     after = Group(
         group.version, group.state, bookings, group.approved_minor, group.refunded_minor + billed
     )
-    state = case.state.followed_by(case.moment.now_ms, usage=usage)
+    holds = _holds_after(case, group, after)
+    state = case.state.followed_by(case.moment.now_ms, usage=usage, holds=holds)
     return finished(case, state, Outcome.APPROVE, NO_OPINION, group=after, note=str(back))
 
 

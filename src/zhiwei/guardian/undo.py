@@ -47,7 +47,7 @@ def undo(case: Case, original: Entry, group: Group) -> Result:
     """Take back a follow-up, once. `group` is its group as it stands now."""
     request = original.command.request
     assert request is not None, "only card messages are reversed"
-    if original.flags & Flag.NO_EFFECT or was_undone(case, original):
+    if original.flags & Flag.NO_EFFECT or was_undone(case, original) or _has_lapsed(case, group):
         return _nothing(case, group)
     if request.message_class is MessageClass.INCREMENT:
         return _increment_undone(case, original, group)
@@ -69,6 +69,12 @@ def was_undone(case: Case, original: Entry) -> bool:
         if named.version == original.version or is_named_by_trace:
             return True
     return False
+
+
+def _has_lapsed(case: Case, group: Group) -> bool:
+    """Whether a group was held and is not any more, so that all of it was given back."""
+    is_held = group.state is GroupState.HELD
+    return is_held and all(hold.group != group.version for hold in case.state.holds)
 
 
 def _increment_undone(case: Case, original: Entry, group: Group) -> Result:

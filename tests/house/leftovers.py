@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.house.tree import Module
 
-REMINDER = re.compile(r"\b(?:FIXM[E]|TOD[O]|XX[X]|HAC[K])\b")
+REMINDER = re.compile(r"\b(?:FIXM[E]|TOD[O]|HAC[K])\b")
 NOQA = re.compile(
     r"#\s*(?:ruff:\s*)?noqa\b(?P<codes>:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*)?(?P<reason>.*)"
 )

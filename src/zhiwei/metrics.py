@@ -5,7 +5,6 @@ No label ever holds anything of a card, a person or a merchant, so the number of
 
 from __future__ import annotations
 
-from collections import Counter as Tally
 from collections.abc import Sequence
 from typing import Final, final
 
@@ -13,6 +12,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from zhiwei.core.command import Via
+from zhiwei.core.finding import Outcome
+from zhiwei.core.reason import Reason
 from zhiwei.core.result import Result
 from zhiwei.engine import Failure
 
@@ -86,7 +87,7 @@ class Metrics:
         self, results: Sequence[Result], *, waited_seconds: float, commit_seconds: float, queue: int
     ) -> None:
         """Count one committed batch."""
-        tally: Tally[tuple[str, str, str]] = Tally()
+        tally: dict[tuple[int, int, int], int] = {}
         repeats = 0
         changes = 0
         for result in results:
@@ -98,10 +99,16 @@ class Metrics:
             elif entry.command.request is None:
                 changes += 1
             else:
-                reason = entry.findings[0].reason.code if entry.findings else ""
-                door = "iso8583" if entry.command.actor.via is Via.ISO8583 else "http"
-                tally[entry.outcome.name.lower(), reason, door] += 1
-        for labels, count in tally.items():
+                # Numbers here, names once for each kind of decision: this runs for every message.
+                reason = entry.findings[0].reason if entry.findings else 0
+                kind = (entry.outcome, reason, entry.command.actor.via)
+                tally[kind] = tally.get(kind, 0) + 1
+        for (outcome, reason, via), count in tally.items():
+            labels = (
+                Outcome(outcome).name.lower(),
+                Reason(reason).code if reason else "",
+                Via(via).name.lower(),
+            )
             self.decisions.labels(*labels).inc(count)
         if repeats:
             self.repeats.inc(repeats)

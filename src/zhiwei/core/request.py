@@ -127,6 +127,7 @@ class Request:
         "currency",
         "forwarder",
         "initiator",
+        "is_debit",
         "institution",
         "kind",
         "local_time",
@@ -179,6 +180,8 @@ class Request:
         was_declined: bool = False,
     ) -> None:
         self.kind: Final = kind
+        #: Money would leave the account. Nearly every judge asks, so it is worked out once.
+        self.is_debit: Final[bool] = kind in DEBIT_KINDS
         self.message_class: Final = message_class
         self.channel: Final = channel
         self.medium: Final = medium
@@ -229,11 +232,6 @@ class Request:
         self.was_declined: Final = was_declined
 
     @property
-    def is_debit(self) -> bool:
-        """Money would leave the account."""
-        return self.kind in DEBIT_KINDS
-
-    @property
     def is_domestic(self) -> bool:
         """Known to be in the Chinese mainland.
 
@@ -271,5 +269,5 @@ class Request:
         """A debit without the card, or one whose channel is unknown and so could be one."""
         channel = self.channel
         if channel is Channel.ONLINE or channel is Channel.QUICK_PAY or channel is Channel.UNKNOWN:
-            return self.kind in DEBIT_KINDS
+            return self.is_debit
         return False

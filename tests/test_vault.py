@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from zhiwei.vault import BadCardNumberError, Vault, VaultKeyError, has_right_check_digit, open_vault
+from zhiwei.vault import (
+    BadCardNumberError,
+    Vault,
+    VaultKeyError,
+    has_right_check_digit,
+    holds_card_number,
+    open_vault,
+    reference_without_number,
+    text_without_numbers,
+)
 
 KEY = bytes(range(32))
 PAN = "4111111111111111"
@@ -137,3 +146,44 @@ def test_a_key_of_another_length_is_refused() -> None:
     """Nothing shorter than 32 bytes is a key."""
     with pytest.raises(VaultKeyError, match="32 bytes"):
         Vault(b"short")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("card 4111111111111111, please", "card ************1111, please"),
+        ("4111 1111-1111.1111", "************1111"),
+        ("AMEX 378282246310005", "AMEX ***********0005"),
+        ("LUOYANG TEST STORE 12", "LUOYANG TEST STORE 12"),
+        ("order 4111111111111112", "order 4111111111111112"),
+        ("tel. +86 138 0000 0000", "tel. +86 138 0000 0000"),
+        ("16411111111111111100000", "********"),
+    ],
+)
+def test_a_text_for_people_keeps_no_card_number(text: str, shown: str) -> None:
+    """Numbers with a right check digit show their tail; what is too long is hidden whole."""
+    assert text_without_numbers(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("reference", "kept"),
+    [
+        ("4111111111111111", "************1111"),
+        ("4111-1111-1111-1111", "************1111"),
+        ("6205500000000000004", "***************0004"),
+        ("898493054110001", "898493054110001"),
+        ("112312345678", "112312345678"),
+        ("4111111111111112", "4111111111111112"),
+        ("20261123120000411111111111111", "20261123120000411111111111111"),
+    ],
+)
+def test_a_reference_is_kept_unless_it_is_a_card_number(reference: str, kept: str) -> None:
+    """Merchant numbers of 15 digits and long order numbers stay as they are."""
+    assert reference_without_number(reference) == kept
+
+
+def test_a_card_number_in_a_longer_text_is_noticed() -> None:
+    """Whole or in groups; other numbers of that length are none."""
+    assert holds_card_number('{"note": "4111 1111 1111 1111"}')
+    assert holds_card_number("4111111111111111@example.com")
+    assert not holds_card_number('{"customer": "1234567890123456", "phone": 8613800000000}')

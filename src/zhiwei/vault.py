@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
 import stat
 from hashlib import sha256
@@ -25,6 +26,13 @@ KEY_BYTES: Final = 32
 #: Shortest and longest PAN of ISO/IEC 7812.
 PAN_DIGITS_MIN: Final = 12
 PAN_DIGITS_MAX: Final = 19
+#: The shortest number that is looked for in texts; shorter ones are hardly in use any more.
+_IN_TEXT_MIN: Final = 13
+#: The shortest number that is looked for in references: a merchant number (DE42) has 15 digits, and
+#: one in ten of them has a check digit that fits by chance.
+_IN_REFERENCE_MIN: Final = 16
+#: Digits, also with what people put between them.
+_MANY_DIGITS: Final = re.compile(r"\d(?:[ \-./_*]{0,2}\d){12,}")
 
 
 class BadCardNumberError(ZhiweiError):
@@ -124,6 +132,48 @@ def has_right_check_digit(number: str) -> bool:
 def tail_of(number: str) -> str:
     """The four digits that people may see."""
     return number[-4:]
+
+
+def text_without_numbers(text: str) -> str:
+    """A text for people, with every card number in it shown as its last four digits.
+
+    A longer run of digits may hold one anywhere, and is hidden whole.
+    """
+    return _MANY_DIGITS.sub(_hidden, text)
+
+
+def reference_without_number(reference: str) -> str:
+    """A reference of a message, as it is, unless it is a card number of 16 to 19 digits.
+
+    Of a card number the last four digits are left.
+    """
+    digits = reference.replace("-", "")
+    is_number = (
+        _IN_REFERENCE_MIN <= len(digits) <= PAN_DIGITS_MAX
+        and _is_digits(digits)
+        and has_right_check_digit(digits)
+    )
+    return "*" * (len(digits) - 4) + tail_of(digits) if is_number else reference
+
+
+def holds_card_number(text: str) -> bool:
+    """Whether a card number of 16 to 19 digits stands in a text, also in groups."""
+    for match in _MANY_DIGITS.finditer(text):
+        digits = "".join([c for c in match.group() if c.isdigit()])
+        fits = _IN_REFERENCE_MIN <= len(digits) <= PAN_DIGITS_MAX
+        if fits and has_right_check_digit(digits):
+            return True
+    return False
+
+
+def _hidden(match: re.Match[str]) -> str:
+    """What is shown of a run of digits."""
+    digits = "".join([c for c in match.group() if c.isdigit()])
+    if len(digits) > PAN_DIGITS_MAX:
+        return "*" * 8
+    if len(digits) < _IN_TEXT_MIN or not has_right_check_digit(digits):
+        return match.group()
+    return "*" * (len(digits) - 4) + tail_of(digits)
 
 
 def _is_digits(text: str) -> bool:

@@ -25,6 +25,7 @@ from zhiwei.gateways.iso8583.presented import (
     payment_institution,
     pin_was_entered,
 )
+from zhiwei.vault import text_without_numbers
 
 #: Second and third digit of the message type. The fourth tells a repeat, which is found by
 #: identity.
@@ -294,7 +295,8 @@ def _says_declined(code: str) -> bool:
 
 def _merchant_name(message: Message, parts: Parts) -> str:
     """The name in DE43, for messages to the cardholder."""
-    return _text_without(message.pan, parts.name.of(message) or message.text(43))
+    name = _text_without(message.pan, parts.name.of(message) or message.text(43))
+    return text_without_numbers(name)
 
 
 def _text_without(pan: str, text: str) -> str:

@@ -25,12 +25,12 @@ class Claims:
     audience: Audience
     all: list[Claim] = field(default_factory=list)
 
-    def claim(self, act: str, held: bool, line: Line) -> None:
+    def claim(self, act: str, *, held: bool, line: Line) -> None:
         """Claim something aloud; what did not hold is said as loudly."""
         self.all.append(Claim(act, line.en, held))
         self.audience.hear(Tone.PROOF if held else Tone.WRONG, line)
 
-    def note(self, act: str, held: bool, text: str) -> None:
+    def note(self, act: str, text: str, *, held: bool) -> None:
         """Claim something that was told already."""
         self.all.append(Claim(act, text, held))
 

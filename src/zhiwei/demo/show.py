@@ -148,8 +148,8 @@ class Show:
         await self._app_sets_a_control(bank, accounts)
         self.claims.claim(
             checks.OPENING,
-            len({account.card_id for account in accounts}) == len(people),
-            Line(
+            held=len({account.card_id for account in accounts}) == len(people),
+            line=Line(
                 f"{len(people)} 位客户的卡和 {controls} 项设置已通过 HTTP 登记（{took:.1f} 秒）",
                 f"{len(people)} cards and {controls} controls are registered over HTTP "
                 f"({took:.1f} s)",
@@ -168,8 +168,8 @@ class Show:
         app.door.close()
         self.claims.claim(
             checks.OPENING,
-            was_set and [row["id"] for row in card] == [shopkeeper.card_id],
-            Line(
+            held=was_set and [row["id"] for row in card] == [shopkeeper.card_id],
+            line=Line(
                 f"{shopkeeper.customer.name_zh} 在自己的手机银行里关闭了赌博类商户；"
                 "这把钥匙只看得到他自己的卡",
                 f"{shopkeeper.customer.name_en} closes gambling merchants in the app; that key "
@@ -218,8 +218,8 @@ class Show:
         p50, p99 = tally.percentile(500), tally.percentile(990)
         self.claims.claim(
             checks.TOWN,
-            not tally.unanswered and tally.approved > 0 and not tally.codes.get("96"),
-            Line(
+            held=not tally.unanswered and tally.approved > 0 and not tally.codes.get("96"),
+            line=Line(
                 f"{tally.sent} 条报文全部得到应答：批准 {tally.approved}，未批准 {tally.refused}；"
                 f"p50 {p50:.1f} ms，p99 {p99:.1f} ms",
                 f"all {tally.sent} messages were answered: {tally.approved} approved, "
@@ -228,8 +228,8 @@ class Show:
         )
         self.claims.claim(
             checks.TOWN,
-            tally.repeats == tally.repeats_same > 0,
-            Line(
+            held=tally.repeats == tally.repeats_same > 0,
+            line=Line(
                 f"重发 {tally.repeats} 条，应答逐字节相同",
                 f"{tally.repeats} repeats got the very same answers, byte for byte",
             ),
@@ -250,7 +250,7 @@ class Show:
             await play(scene, stage, self._plan.seed, instant(day, 720))
             for expectation in stage.record.expectations:
                 self.claims.note(
-                    f"{checks.FRAUD}: {scene.name}", expectation.is_met, expectation.text
+                    f"{checks.FRAUD}: {scene.name}", expectation.text, held=expectation.is_met
                 )
             met = sum(expectation.is_met for expectation in stage.record.expectations)
             total = len(stage.record.expectations)
@@ -304,8 +304,8 @@ class Show:
         book.acknowledged += zip(book.open, answers, strict=True)
         self.claims.claim(
             checks.CRASH,
-            bool(acknowledged) and all(first_time),
-            Line(
+            held=bool(acknowledged) and all(first_time),
+            line=Line(
                 f"没有应答的 {len(answers)} 笔现在都有了应答",
                 f"the {len(answers)} unanswered ones have their answers now",
             ),
@@ -318,8 +318,8 @@ class Show:
         )
         self.claims.claim(
             checks.CRASH,
-            same == len(acknowledged),
-            Line(
+            held=same == len(acknowledged),
+            line=Line(
                 f"断电前应答过的 {len(acknowledged)} 笔全部重发：{same} 笔应答逐字节相同，一笔不丢",
                 f"all {len(acknowledged)} that were answered before are sent again: {same} get "
                 "the same bytes; none was lost",
@@ -334,8 +334,8 @@ class Show:
         total = sum(book.approved_minor(account.customer.card) for account in accounts)
         self.claims.claim(
             checks.CRASH,
-            wrong == 0,
-            Line(
+            held=wrong == 0,
+            line=Line(
                 f"{len(accounts)} 张卡的计数与客户端记录一致：共 {total / 100:,.2f} 元，"
                 "没有重复计数",
                 f"the counters of all {len(accounts)} cards equal the clients' record: "
@@ -357,7 +357,7 @@ class Show:
         line = Line(
             f"zhiwei verify：{self.numbers.verify}", f"zhiwei verify: {self.numbers.verify}"
         )
-        self.claims.claim(checks.CRASH, is_clean, line)
+        self.claims.claim(checks.CRASH, held=is_clean, line=line)
 
     async def _explain(self, bank: Bank, card_id: str) -> None:
         """Why was it refused? Every control that was asked, and what it found."""
@@ -379,8 +379,8 @@ class Show:
         said_no = [row for row in rows if row["result"] != "approve"]
         self.claims.claim(
             checks.WHY,
-            len(said_no) == len(most["reasons"]) >= 2 and len(rows) > len(said_no),
-            Line(
+            held=len(said_no) == len(most["reasons"]) >= 2 and len(rows) > len(said_no),
+            line=Line(
                 f"问了 {len(rows)} 项控制，{len(said_no)} 项说不",
                 f"{len(rows)} controls were asked, {len(said_no)} said no",
             ),
@@ -413,8 +413,8 @@ class Show:
         if not fixable:
             self.claims.claim(
                 checks.CHECKUP,
-                False,  # noqa: FBT003 - a claim that does not hold
-                Line("没有可以一键优化的项目", "there is nothing that one tap would mend"),
+                held=False,
+                line=Line("没有可以一键优化的项目", "there is nothing that one tap would mend"),
             )
             return
         fix = fixable[0]["fix"]
@@ -427,8 +427,8 @@ class Show:
         self.numbers.score_before, self.numbers.score_after = before["score"], after["score"]
         self.claims.claim(
             checks.CHECKUP,
-            after["score"] > before["score"],
-            Line(
+            held=after["score"] > before["score"],
+            line=Line(
                 f"{hero.customer.name_zh} 的得分：{before['score']}（{before['grade_word']['zh']}）"
                 f"→ {after['score']}（{after['grade_word']['zh']}）",
                 f"{hero.customer.name_en}'s score: {before['score']} "

@@ -21,7 +21,7 @@ from zhiwei.core.errors import ZhiweiError
 Document: TypeAlias = "dict[str, Any]"
 _TIMEOUT_SECONDS: Final = 15.0
 #: A connection that the server closed while it was idle shows itself on the next call only.
-_TRIES: Final = 3
+_TRIES: Final = 2
 
 
 class HttpDoorError(ZhiweiError):
@@ -109,6 +109,8 @@ class HttpDoor:
             try:
                 return self._once(method, path, text, sent)
             except (OSError, HTTPException) as error:
+                # Where one kept connection is dead, the others are from before as well.
+                self.close()
                 if attempt == _TRIES:
                     reason = getattr(error, "strerror", None) or type(error).__name__
                     raise HttpDoorError(f"no answer from {self.url}: {reason}") from None

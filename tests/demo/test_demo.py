@@ -1,0 +1,92 @@
+"""The demonstration, held for real: a server, a crash, and every claim checked."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from zhiwei.demo import checks
+from zhiwei.demo.checks import Claims
+from zhiwei.demo.crash import crash_customers
+from zhiwei.simulate.people import population
+from zhiwei.simulate.telling import Line, Tone
+
+
+class Listener:
+    """Remembers what it hears."""
+
+    def __init__(self) -> None:
+        self.tones: list[Tone] = []
+
+    def hear(self, tone: Tone, line: Line) -> None:
+        """One sentence."""
+        self.tones.append(tone)
+
+
+def demo(*words: str) -> subprocess.CompletedProcess[str]:
+    """`zhiwei demo`, as a person types it."""
+    return subprocess.run(
+        [sys.executable, "-m", "zhiwei", "demo", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+
+
+def test_the_demonstration_keeps_its_word(tmp_path: Path) -> None:
+    """In its fast form every act is held and every claim holds; the summary says so."""
+    run = demo("--fast", "--json", "--data", str(tmp_path))
+    assert run.returncode == 0, run.stdout + run.stderr
+    summary = json.loads(run.stdout)
+    assert summary["as_claimed"] is True
+    acts = {claim["act"].partition(":")[0] for claim in summary["claims"]}
+    assert acts == {
+        checks.OPENING, checks.TOWN, checks.FRAUD, checks.CRASH, checks.WHY, checks.CHECKUP
+    }  # fmt: skip
+    assert len(summary["claims"]) >= 35
+    assert summary["town"]["unanswered"] == 0
+    assert summary["acknowledged"] > 0
+    assert summary["unanswered"] > 0, "the crash came in the middle of traffic"
+    assert summary["verify"].startswith("clean")
+    assert summary["score_after"] > summary["score_before"]
+    assert_no_card_number_was_left(tmp_path, run.stdout)
+
+
+def assert_no_card_number_was_left(folder: Path, said: str) -> None:
+    """No number of the town or of the crash is in a file of the server or in what was said."""
+    people = [*population(2026, 24), *crash_customers(2026)]
+    numbers = [person.pan.encode() for person in people]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert any(path.name == "server.log" for path in files)
+    assert any(path.name == "zhiwei.db" for path in files)
+    for content in (said.encode(), *(path.read_bytes() for path in files)):
+        assert not any(number in content for number in numbers)
+
+
+def test_people_read_it_as_plain_lines() -> None:
+    """Without a terminal there are lines and no control codes, in the language asked for."""
+    run = demo("--fast", "--lang", "zh", "--seed", "7")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "\x1b" not in run.stdout
+    for title in ("开业", "小镇的一天", "一张被复制的卡", "断电", "为什么被拒绝", "账户安全检测"):
+        assert f"■ {title}" in run.stdout
+    assert re.search(r"演示完成：\d+ 项全部如所述", run.stdout)
+    assert "docs/start.md" in run.stdout
+
+
+def test_a_claim_that_does_not_hold_is_not_forgotten() -> None:
+    """One broken claim is enough, it is said aloud, and no claims at all are no proof."""
+    listener = Listener()
+    claims = Claims(listener)
+    assert not Claims(listener).held
+    claims.claim(checks.TOWN, held=True, line=Line("对", "right"))
+    claims.note(checks.FRAUD, "right as well", held=True)
+    assert [claim.held for claim in claims.all] == [True, True]
+    claims.claim(checks.CRASH, held=False, line=Line("错", "wrong"))
+    assert [claim.text for claim in claims.failed] == ["wrong"]
+    assert not claims.held
+    assert listener.tones == [Tone.PROOF, Tone.WRONG]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from zhiwei.demo import checks
 from zhiwei.demo.checks import Claims
 from zhiwei.demo.crash import crash_customers
+from zhiwei.simulate.http_door import HttpDoor, HttpDoorError
 from zhiwei.simulate.people import population
 from zhiwei.simulate.telling import Line, Tone
 
@@ -67,15 +72,46 @@ def assert_no_card_number_was_left(folder: Path, said: str) -> None:
         assert not any(number in content for number in numbers)
 
 
-def test_people_read_it_as_plain_lines() -> None:
-    """Without a terminal there are lines and no control codes, in the language asked for."""
-    run = demo("--fast", "--lang", "zh", "--seed", "7")
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "\x1b" not in run.stdout
-    for title in ("开业", "小镇的一天", "一张被复制的卡", "断电", "为什么被拒绝", "账户安全检测"):
-        assert f"■ {title}" in run.stdout
-    assert re.search(r"演示完成：\d+ 项全部如所述", run.stdout)
-    assert "docs/start.md" in run.stdout
+def test_people_read_plain_lines_and_may_look_on() -> None:
+    """Without a terminal there are lines and no control codes; what it says to try next works.
+
+    With --keep-running the server stays until a person interrupts, and then it is gone.
+    """
+    words = [sys.executable, "-m", "zhiwei", "demo", "--fast", "--lang", "zh", "--seed", "7"]
+    with subprocess.Popen(
+        [*words, "--keep-running"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                break
+        said = "".join(lines)
+        for title in ("开业", "小镇的一天", "一张被复制的卡", "断电", "为什么被拒绝"):
+            assert f"■ {title}" in said, said
+        assert re.search(r"演示完成：\d+ 项全部如所述", said)
+        assert "\x1b" not in said
+        assert_the_lines_work(said)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert process.stdout.read() == ""
+    with pytest.raises(HttpDoorError, match="no answer"):
+        HttpDoor(re.findall(r"http://[0-9.:]+", said)[0], "x").call("GET", "/healthz")
+
+
+def assert_the_lines_work(said: str) -> None:
+    """The lines for curl name a server that answers, and a key that it knows."""
+    calls = re.findall(r"Bearer (\S+)' '?(http://[0-9.:]+)(/v1/[^'\s]+)", said)
+    assert len(calls) == 2
+    for key, server, path in calls:
+        door = HttpDoor(server, key)
+        assert "data" in door.call("GET", path).document
+        door.close()
 
 
 def test_a_claim_that_does_not_hold_is_not_forgotten() -> None:

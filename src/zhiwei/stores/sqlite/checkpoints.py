@@ -25,10 +25,10 @@ from zhiwei.stores.sqlite.connection import PAGE_BYTES, open_writer
 
 _log: Final = structlog.get_logger()
 
-#: The log starts again when it is longer than this.
-LOG_BYTES: Final = 64 * 1024 * 1024
-#: A pass begins when about so much was written since the last one.
-PASS_BYTES: Final = 16 * 1024 * 1024
+#: The log starts again when it is longer than this: at full load every few seconds.
+LOG_BYTES: Final = 128 * 1024 * 1024
+#: A pass begins when about this part of it was written since the last one.
+_PASSES_PER_LOG: Final = 4
 #: And when nothing more comes, after this time.
 IDLE_SECONDS: Final = 1.0
 #: The gate is closed when at most this many pages are left, or after this many passes.
@@ -41,15 +41,15 @@ _FRAME_BYTES: Final = PAGE_BYTES + 24
 class Checkpoints:
     """The thread. `gate` is held by whoever writes, for the length of a transaction."""
 
-    def __init__(
-        self, path: Path, *, log_bytes: int = LOG_BYTES, pass_bytes: int = PASS_BYTES
-    ) -> None:
+    def __init__(self, path: Path, log_bytes: int = LOG_BYTES) -> None:
         self.gate: Final = threading.Lock()
         #: Longest time that the gate was held by a checkpoint, in seconds.
         self.longest_pause = 0.0
+        #: How often the gate was closed to let the log start again.
+        self.pauses = 0
         self._path: Final = path
         self._log_pages: Final = log_bytes // _FRAME_BYTES
-        self._pass_bytes: Final = pass_bytes
+        self._pass_bytes: Final = log_bytes // _PASSES_PER_LOG
         self._written = 0
         self._commits = 0
         self._commits_seen = 0
@@ -107,6 +107,7 @@ class Checkpoints:
             began = monotonic()
             self._pass(connection)
             self.longest_pause = max(self.longest_pause, monotonic() - began)
+            self.pauses += 1
 
     def _may_pass(self) -> bool:
         """Whether there is surely something to copy.

@@ -19,7 +19,7 @@ from zhiwei.stores.coding.audit import encode_audit
 from zhiwei.stores.coding.record import record_row
 from zhiwei.stores.sqlite import recovery
 from zhiwei.stores.sqlite.cards import Cards, Sweep
-from zhiwei.stores.sqlite.checkpoints import Checkpoints, copy_all
+from zhiwei.stores.sqlite.checkpoints import LOG_BYTES, Checkpoints, copy_all
 from zhiwei.stores.sqlite.connection import (
     FILE_NAME,
     PAGE_BYTES,
@@ -65,6 +65,8 @@ class Bounds:
     #: Entries within which every row that is behind is brought up to date; the start after a crash
     #: reads the images of at most twice as many.
     round_entries: int = 262_144
+    #: The write-ahead log of SQLite is copied into the file and begun anew at about this length.
+    log_bytes: int = LOG_BYTES
 
 
 @final
@@ -101,7 +103,7 @@ class SqliteStore:
             self._lock.release()
             raise
         self._reader: Final = SqliteReader(self.path, self._cards)
-        self._checkpoints: Final = Checkpoints(self.path)
+        self._checkpoints: Final = Checkpoints(self.path, self._bounds.log_bytes)
         self._checkpoints.start()
         self._committed_at = monotonic()
         self._is_open = True
@@ -110,6 +112,11 @@ class SqliteStore:
     def longest_pause(self) -> float:
         """Longest time that a commit had to wait for a checkpoint, in seconds."""
         return self._checkpoints.longest_pause
+
+    @property
+    def checkpoint_pauses(self) -> int:
+        """How often commits were made to wait so that the log could begin anew."""
+        return self._checkpoints.pauses
 
     @property
     def cards_in_memory(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -183,12 +183,13 @@ class World:
         return self.loop.run_until_complete(coroutine)
 
     async def send(
-        self, method: str, path: str, content: bytes | None, headers: dict[str, str]
+        self, method: str, path: str, content: bytes | None, headers: Mapping[str, str | bytes]
     ) -> httpx.Response:
         """One call to the application."""
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url="http://guardian") as client:
-            return await client.request(method, path, content=content, headers=headers)
+            raw = {name.encode(): _raw(value) for name, value in headers.items()}
+            return await client.request(method, path, content=content, headers=raw)
 
     def close(self) -> None:
         """Let go of the store and the loop."""
@@ -255,6 +256,10 @@ class World:
         """Put the clock to an instant."""
         answer = self.issuer.put("/v1/test_helpers/clock", {"now": text})
         assert answer.status_code == 200, answer.text
+
+
+def _raw(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
 
 
 def memory_world(**settings: Any) -> World:  # noqa: ANN401 - whatever a World takes

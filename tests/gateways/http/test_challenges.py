@@ -91,8 +91,8 @@ def test_an_old_question_is_told_from_the_journal(world: World, what: str) -> No
     world.decision(card, amount=1)
     after = world.issuer.get(path).json()
     assert after["status"] == what
-    same = ("id", "reference", "card", "authorization", "amount", "currency", "merchant")
-    same += ("reasons", "asked_at", "expires_at", "answered_at", "answered_via")
+    same = ["id", "reference", "card", "authorization", "amount", "currency", "merchant"]
+    same += ["reasons", "asked_at", "expires_at", "answered_at", "answered_via"]
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
 
 

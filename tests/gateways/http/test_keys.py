@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from fastapi.routing import APIRoute
@@ -178,7 +179,7 @@ def test_every_call_asks_for_a_key(
     if value is not None:
         _, wrong = new_key("issuer", "", "", NOON)
         record, revoked = new_key("issuer", "", "", NOON)
-        shared.keys[record.id] = type(record)(**{**vars(record), "revoked_ms": 1})
+        shared.keys[record.id] = replace(record, revoked_ms=1)
         headers["Authorization"] = value.format(
             wrong=f"Bearer {wrong}", revoked=f"Bearer {revoked}"
         )
@@ -228,7 +229,9 @@ def test_another_persons_things_do_not_exist(world: World) -> None:
         ("GET", f"/v1/alerts?card={other}"),
         ("GET", f"/v1/audit_events?card={other}"),
     ):
-        body = {"PUT": {}, "PATCH": {"open": False}, "POST": {}}.get(method)
+        body: dict[str, object] | None = {} if method in ("PUT", "POST") else None
+        if method == "PATCH":
+            body = {"open": False}
         if path.endswith("/respond"):
             body = {"response": "deny"}
         answer = own.call(method, path, body, If_Match="*")

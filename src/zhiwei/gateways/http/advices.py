@@ -13,13 +13,12 @@ from zhiwei.core.request import MessageClass
 from zhiwei.gateways.http.authorizations import AuthorizationBody, authorization_document
 from zhiwei.gateways.http.caller import EVERYBODY, ISSUER_ONLY, TheCaller, TheHouse
 from zhiwei.gateways.http.card_messages import card_key_in, request_of
-from zhiwei.gateways.http.commands import carried_out, entry_in, message_command, state_after
+from zhiwei.gateways.http.commands import carried_out, decided, message_command
 from zhiwei.gateways.http.decisions import Authorization, Decision
 from zhiwei.gateways.http.gate import Gate, call
 from zhiwei.gateways.http.idempotency import digest_for
 from zhiwei.gateways.http.journal import JournalRow, journal_page
 from zhiwei.gateways.http.pagination import ThePage, listed
-from zhiwei.gateways.http.presentation import decision_document
 from zhiwei.gateways.http.problems import Problem
 from zhiwei.gateways.http.replies import replayed, reply
 from zhiwei.gateways.http.shapes import ListOf
@@ -48,9 +47,7 @@ async def advise(
         original = Original(version=named[1], auth_code=message.auth_code)
     key = digest_for(request, caller, "advices")
     result = await carried_out(house, message_command(caller, card_key, message, original, key))
-    state = result.state or state_after(house, result, card_key)
-    document = decision_document(house, state, entry_in(result))
-    return reply(document, headers=replayed(result.is_repeat))
+    return reply(decided(house, result, card_key), headers=replayed(result.is_repeat))
 
 
 @router.get("", **call(EVERYBODY, ListOf[Authorization]), summary="List advices")

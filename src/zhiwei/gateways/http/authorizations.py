@@ -26,7 +26,7 @@ from zhiwei.gateways.http.caller import (
     TheHouse,
 )
 from zhiwei.gateways.http.card_messages import CardMessage, card_key_in, request_of
-from zhiwei.gateways.http.commands import carried_out, entry_in, message_command, state_after
+from zhiwei.gateways.http.commands import carried_out, decided, message_command
 from zhiwei.gateways.http.decisions import Authorization, Decision, Evaluation
 from zhiwei.gateways.http.gate import Gate, call
 from zhiwei.gateways.http.house import Document, House
@@ -80,9 +80,7 @@ async def decide(
     key = digest_for(request, caller, "authorizations")
     command = message_command(caller, card_key, message, original, key)
     result = await carried_out(house, command)
-    state = result.state or state_after(house, result, card_key)
-    document = decision_document(house, state, entry_in(result))
-    return reply(document, headers=replayed(result.is_repeat))
+    return reply(decided(house, result, card_key), headers=replayed(result.is_repeat))
 
 
 @router.get("", **call(EVERYBODY, ListOf[Authorization]), summary="List authorizations")

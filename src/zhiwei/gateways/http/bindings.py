@@ -12,7 +12,6 @@ from pydantic import Field
 
 from zhiwei.core.card_state import Binding, CardState
 from zhiwei.core.command import RemoveBinding, SwitchBinding
-from zhiwei.core.entry import Entry
 from zhiwei.core.finding import Outcome
 from zhiwei.core.ids import card_id, entry_of
 from zhiwei.core.request import Channel, Kind, Medium
@@ -31,6 +30,7 @@ from zhiwei.gateways.http.card_messages import WhichCard, card_key_in, transmiss
 from zhiwei.gateways.http.commands import (
     carried_out,
     change_command,
+    decided,
     entry_in,
     message_command,
     state_after,
@@ -41,7 +41,6 @@ from zhiwei.gateways.http.house import Document, House
 from zhiwei.gateways.http.idempotency import digest_for
 from zhiwei.gateways.http.journal import cards_of
 from zhiwei.gateways.http.pagination import ThePage, listed, page_of_sorted
-from zhiwei.gateways.http.presentation import decision_document
 from zhiwei.gateways.http.problems import Fault, Problem
 from zhiwei.gateways.http.replies import replayed, reply
 from zhiwei.gateways.http.shapes import Body, CardId, Instant, Line, ListOf, Shape, Token
@@ -117,9 +116,11 @@ async def bind(request: Request, house: TheHouse, caller: TheCaller, body: Bindi
     key = digest_for(request, caller, "bindings")
     command = message_command(caller, card_key, message, idempotency_key=key)
     result = await carried_out(house, command)
-    state = result.state or state_after(house, result, card_key)
     entry = entry_in(result)
-    document = {**decision_document(house, state, entry), "binding": _linked(state, entry)}
+    link = None
+    if entry.outcome is Outcome.APPROVE:
+        link = _linked(result.state or state_after(house, result, card_key), body.institution)
+    document = {**decided(house, result, card_key), "binding": link}
     return reply(document, headers=replayed(result.is_repeat))
 
 
@@ -199,13 +200,10 @@ def binding_document(state: CardState, binding: Binding) -> Document:
     }
 
 
-def _linked(state: CardState, entry: Entry) -> str | None:
-    """Id of the link that an approval left."""
-    asked = entry.command.request
-    if asked is None or entry.outcome is not Outcome.APPROVE:
-        return None
+def _linked(state: CardState, institution: str) -> str | None:
+    """Id of the link to an institution."""
     for binding in state.settings.bindings:
-        if binding.institution == asked.institution:
+        if binding.institution == institution:
             return binding.id
     return None
 

@@ -10,7 +10,8 @@ from zhiwei.core.entry import Entry
 from zhiwei.core.request import Request
 from zhiwei.core.result import Result
 from zhiwei.gateways.http.caller import Caller, as_of_now
-from zhiwei.gateways.http.house import House
+from zhiwei.gateways.http.house import Document, House
+from zhiwei.gateways.http.presentation import decision_document, unreadable_document
 from zhiwei.gateways.http.problems import Problem, problem_of_rejection
 
 
@@ -61,6 +62,15 @@ def entry_in(result: Result) -> Entry:
     """The entry of a result that has one."""
     assert result.entry is not None, "a card message always leaves an entry"
     return result.entry
+
+
+def decided(house: House, result: Result, card_key: bytes) -> Document:
+    """The decision of a card message."""
+    entry = entry_in(result)
+    if entry.version == 0:
+        return unreadable_document(house, card_key, entry)
+    state = result.state or state_after(house, result, card_key)
+    return decision_document(house, state, entry)
 
 
 def state_after(house: House, result: Result, card_key: bytes) -> CardState:

@@ -20,12 +20,12 @@ from zhiwei.core.request import Request as Message
 from zhiwei.gateways.http.authorizations import AuthorizationId, known_entry
 from zhiwei.gateways.http.caller import ISSUER_ONLY, Caller, TheCaller, TheHouse
 from zhiwei.gateways.http.card_messages import known_currency, transmission_time
-from zhiwei.gateways.http.commands import carried_out, entry_in, message_command, state_after
+from zhiwei.gateways.http.commands import carried_out, decided, entry_in, message_command
 from zhiwei.gateways.http.decisions import Decision
 from zhiwei.gateways.http.gate import Gate, call
 from zhiwei.gateways.http.house import House
 from zhiwei.gateways.http.idempotency import digest_for
-from zhiwei.gateways.http.presentation import authorization_id, decision_document
+from zhiwei.gateways.http.presentation import authorization_id
 from zhiwei.gateways.http.problems import Fault, Problem
 from zhiwei.gateways.http.replies import replayed, reply
 from zhiwei.gateways.http.shapes import Amount, Body, Currency, Token
@@ -155,16 +155,15 @@ async def _answered(
     """Carry the follow-up out and show what was decided."""
     command = message_command(caller, state.card_key, message, original, key)
     result = await carried_out(house, command)
-    after = result.state or state_after(house, result, state.card_key)
-    decided = entry_in(result)
-    asked = decided.command.request
+    follow_up = entry_in(result)
+    asked = follow_up.command.request
     assert asked is not None, "a follow-up is a card message"
     document = {
-        **decision_document(house, after, decided),
+        **decided(house, result, state.card_key),
         "authorization": authorization_id(state.card_key, entry.version),
         "amount": asked.amount_minor,
-        "approved_amount": decided.group.approved_minor if decided.group is not None else None,
-        "took_effect": not decided.flags & (Flag.NO_EFFECT | Flag.UNMATCHED),
+        "approved_amount": follow_up.group.approved_minor if follow_up.group is not None else None,
+        "took_effect": not follow_up.flags & (Flag.NO_EFFECT | Flag.UNMATCHED),
     }
     return reply(document, headers=replayed(result.is_repeat))
 

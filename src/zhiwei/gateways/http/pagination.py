@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Annotated, Final, TypeVar
 
 from fastapi import Depends, Query
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from zhiwei.gateways.http.house import Document
 from zhiwei.gateways.http.problems import Fault, Problem
@@ -34,9 +36,18 @@ class Page:
     ending_before: str
 
 
+def _whole(text: object) -> object:
+    """The text of a whole number; pydantic alone would take `1.0` as well."""
+    if isinstance(text, str) and not (text.removeprefix("-").isdigit() and text.isascii()):
+        raise PydanticCustomError("int_parsing", "a whole number is needed")
+    return text
+
+
 def _page(
     limit: Annotated[
-        int, Query(ge=1, le=LIMIT_MAX, description="How many objects, 1 to 100.")
+        int,
+        BeforeValidator(_whole),
+        Query(ge=1, le=LIMIT_MAX, description="How many objects, 1 to 100."),
     ] = LIMIT_DEFAULT,
     starting_after: Annotated[
         str, Query(max_length=80, description="Id of the object behind which the page begins.")

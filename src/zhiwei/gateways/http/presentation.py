@@ -18,6 +18,7 @@ from zhiwei.core.ids import card_id, entry_id, entry_of
 from zhiwei.core.request import Initiator, MessageClass, Request
 from zhiwei.gateways.http.house import Document, House
 from zhiwei.gateways.http.times import instant_text
+from zhiwei.gateways.response_codes import DEFAULT_NETWORK
 
 #: What an outcome is called.
 DECISIONS = {
@@ -31,24 +32,40 @@ _REFERENCE_SPACE = 1_000_000
 def decision_document(house: House, state: CardState, entry: Entry) -> Document:
     """The decision body of API.md; `state` is any version of the card's file."""
     profile = state.settings.profile
+    question = _question(house, state, entry)
+    return _body(house, state.card_key, profile.network, profile.currency, question, entry)
+
+
+def unreadable_document(house: House, card_key: bytes, entry: Entry) -> Document:
+    """The refusal of a card whose file is damaged; nothing of the card is known or kept."""
+    return _body(house, card_key, DEFAULT_NETWORK, "", None, entry)
+
+
+def _body(
+    house: House,
+    card_key: bytes,
+    network: str,
+    currency: str,
+    question: Document | None,
+    entry: Entry,
+) -> Document:
     request = entry.command.request
     assert request is not None, "only card messages are decided"
     standing = [finding for finding in entry.findings if finding.stands]
+    first = entry.duplicate_of
     return {
         "object": object_of(request),
-        "id": authorization_id(state.card_key, entry.version),
+        "id": authorization_id(card_key, entry.version),
         "decision": DECISIONS[entry.outcome],
-        "response_code": house.codes.of_entry(profile.network, entry),
-        "reasons": [reason_document(house, profile.currency, f) for f in standing],
-        "challenge": _question(house, state, entry),
+        "response_code": house.codes.of_entry(network, entry),
+        "reasons": [reason_document(house, currency, f) for f in standing],
+        "challenge": question,
         "authorization_code": entry.auth_code or None,
         "limits": [limit_document(report) for report in entry.limits],
-        "duplicate_of": (
-            authorization_id(state.card_key, entry.duplicate_of) if entry.duplicate_of else None
-        ),
-        "card": card_id(state.card_key),
+        "duplicate_of": authorization_id(card_key, first) if first else None,
+        "card": card_id(card_key),
         "decided_at": instant_text(entry.now_ms),
-        "policy_version": entry.policy_version,
+        "policy_version": entry.policy_version or house.policy.version,
     }
 
 

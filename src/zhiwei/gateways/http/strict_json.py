@@ -61,6 +61,9 @@ def _check_depth(value: object, left: int) -> None:
     """Raise unless arrays and objects are nested at most `left` deep."""
     if isinstance(value, dict):
         children = list(value.values())
+        for name in value:
+            if not name.isprintable():
+                _check_text(name)
     elif isinstance(value, list):
         children = value
     else:

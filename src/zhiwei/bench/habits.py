@@ -7,6 +7,7 @@ questions. Amounts are minor units of the card's currency (CNY).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from zhiwei.bench.cards import PROVINCES, home_of, profile_of
@@ -15,6 +16,8 @@ from zhiwei.bench.cards import PROVINCES, home_of, profile_of
 STRIPE_THRESHOLD_MINOR: Final = 2_000_000
 #: Merchant categories that careful cardholders close: gambling, quasi-cash.
 CLOSED_CATEGORIES: Final = ("6051", "7995")
+#: Profiles from this number on have cards without a chip: four in a hundred.
+CHIPLESS_FROM: Final = 96
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,15 @@ class Habits:
 
 def habits_of(card: int) -> Habits:
     """Return the controls of a card: most cards have a few, a few have all, all have limits."""
-    habit = profile_of(card)
-    home = home_of(card)
+    return _habits(profile_of(card), home_of(card))
+
+
+@cache
+def _habits(habit: int, home: int) -> Habits:
+    """Return the controls of all cards with this profile and home; they share one value."""
     near = tuple(PROVINCES[(home + step) % len(PROVINCES)][0] for step in range(3))
     return Habits(
-        has_chip=has_chip(card),
+        has_chip=habit < CHIPLESS_FROM,
         is_stopped=habit == 0,
         regions=near if habit % 3 == 0 else (),
         countries=(("HKG", "MAC") if habit % 4 == 0 else ()) if habit % 2 == 0 else None,
@@ -68,7 +75,7 @@ def habits_of(card: int) -> Habits:
 
 def has_chip(card: int) -> bool:
     """Say whether the card has a chip; four in a hundred still have not."""
-    return profile_of(card) < 96
+    return profile_of(card) < CHIPLESS_FROM
 
 
 def night_hours(hour_now: int) -> tuple[int, int]:

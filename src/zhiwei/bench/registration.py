@@ -46,8 +46,8 @@ class Registrar:
         self._vault: Final = vault
         self._window: Final = DailyWindow(night[0] * HOUR_MS, night[1] * HOUR_MS)
         self._day_limit_minor: Final = day_limit_minor
-        #: What `controls_of` made; few habits are shared by many cards.
-        self._known: Final[dict[Habits, Controls]] = {}
+        #: What `controls_of` made, by the identity of the habits, which many cards share.
+        self._known: Final[dict[int, Controls]] = {}
 
     def register(self, card: int, clock_ms: int) -> Command:
         """Open the card's file."""
@@ -78,9 +78,9 @@ class Registrar:
     def controls_of(self, card: int) -> Controls:
         """Return the controls that the card's habits mean."""
         habits = habits_of(card)
-        known = self._known.get(habits)
+        known = self._known.get(id(habits))
         if known is None:
-            known = self._known[habits] = self._controls(habits)
+            known = self._known[id(habits)] = self._controls(habits)
         return known
 
     def _controls(self, habits: Habits) -> Controls:

@@ -158,13 +158,16 @@ def increment(case: Case, request: Request) -> Result:
     if original is None:
         return rejected(Rejection.ORIGINAL_NOT_FOUND)
     group = case.latest_of_group(original).group
-    if group is None or not _may_still_change(case, group):
+    first = original.command.request
+    is_whole = first is not None and first.is_debit and request.is_debit
+    if group is None or first is None or not is_whole or not _may_still_change(case, group):
         facts = (("original_version", original.version),)
         return refused(
             case, (Finding(Outcome.REFUSE, Reason.ORIGINAL_NOT_APPROVED, "issuer", facts),)
         )
-    verdict = decide(case.rules.increment_judges, case.policy, case.state, request, case.moment)
-    total = over_in_one_transaction(case.policy, case.state, request, group.approved_minor)
+    part = _as_part_of(first, request)
+    verdict = decide(case.rules.increment_judges, case.policy, case.state, part, case.moment)
+    total = over_in_one_transaction(case.policy, case.state, part, group.approved_minor)
     if verdict.outcome is not Outcome.APPROVE or total:
         return refused(case, in_order([*verdict.findings, *total]))
     billed = max(billed_minor(case.state, request), 0)
@@ -178,6 +181,23 @@ def increment(case: Case, request: Request) -> Result:
     holds = _holds_after(case, group, after)
     state = case.state.followed_by(case.moment.now_ms, usage=usage, holds=holds)
     return finished(case, state, Outcome.APPROVE, verdict.findings, group=after, channels=channels)
+
+
+def _as_part_of(first: Request, request: Request) -> Request:
+    """An increment as the limits see it: its own amount, through the channels of its original."""
+    return Request(
+        kind=first.kind,
+        message_class=MessageClass.INCREMENT,
+        channel=first.channel,
+        medium=first.medium,
+        amount_minor=request.amount_minor,
+        currency=request.currency,
+        billing_amount_minor=request.billing_amount_minor,
+        billing_currency=request.billing_currency,
+        country=first.country,
+        region=first.region,
+        pin_entered=first.pin_entered,
+    )
 
 
 def _approved_before(case: Case, request: Request) -> Group | None:

@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zhiwei.testing.scenario.lines import Line, ScenarioError, read_lines
-from zhiwei.testing.scenario.play import RULES, Card, Stage
+from zhiwei.testing.scenario.play import Card, Stage
 
-__all__ = ["RULES", "Card", "Scenario", "ScenarioError", "Stage", "play", "read_scenarios"]
+__all__ = ["Card", "Scenario", "ScenarioError", "Stage", "play", "read_scenarios"]
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,8 @@ from zhiwei.core.request import Request
 from zhiwei.core.result import Result
 from zhiwei.core.settle import settled
 from zhiwei.core.windows import Moment
-from zhiwei.guardian import Guardian
-from zhiwei.guardian.case import Rules
-from zhiwei.services import INCREMENT_JUDGES, JUDGES, LOOSENS, NOTICES, security_checkup
+from zhiwei.guardian import guardian_under
+from zhiwei.services import security_checkup
 from zhiwei.stores.memory import MemoryStore
 from zhiwei.testing.scenario import settings
 from zhiwei.testing.scenario.changes import CHANGES, read_change
@@ -34,10 +33,6 @@ from zhiwei.zones import load_zone
 
 T = TypeVar("T")
 
-#: All rooms of the house.
-RULES: Final = Rules(
-    judges=JUDGES, increment_judges=INCREMENT_JUDGES, notices=NOTICES, loosens=LOOSENS
-)
 #: Cards are registered at this instant unless a line says `since`.
 _REGISTERED_MS: Final = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()) * 1000
 _MESSAGES: Final = frozenset((*BEGINNINGS, *FOLLOW_UPS, "advice", "repeats"))
@@ -251,8 +246,8 @@ class Stage:
             nonce=self._commands.to_bytes(8, "big"),
             **parts,
         )
-        step = Guardian(self.policy, RULES).step
-        return _finished(self.store.transact([command], step, self.now_ms))[0]
+        step = guardian_under(self.policy).step
+        return finished(self.store.transact([command], step, self.now_ms))[0]
 
 
 def _check_words(line: Line, said: list[str]) -> None:
@@ -261,7 +256,7 @@ def _check_words(line: Line, said: list[str]) -> None:
         raise line.error(f"expected `{' '.join(line.expected)}`, got `{' '.join(said)}`")
 
 
-def _finished(work: Coroutine[Any, Any, T]) -> T:
+def finished(work: Coroutine[Any, Any, T]) -> T:
     """The result of work that never waits."""
     try:
         work.send(None)

@@ -187,3 +187,8 @@ def test_a_card_number_in_a_longer_text_is_noticed() -> None:
     assert holds_card_number('{"note": "4111 1111 1111 1111"}')
     assert holds_card_number("4111111111111111@example.com")
     assert not holds_card_number('{"customer": "1234567890123456", "phone": 8613800000000}')
+    # Instants in nanoseconds and dates whose check digit fits by chance.
+    assert has_right_check_digit("1763900000123456785")
+    assert not holds_card_number("backup-1763900000123456785")
+    assert has_right_check_digit("2026112312000002")
+    assert not holds_card_number("backup-2026112312000002.db")

@@ -151,7 +151,7 @@ def reference_without_number(reference: str) -> str:
     is_number = (
         _IN_REFERENCE_MIN <= len(digits) <= PAN_DIGITS_MAX
         and _is_digits(digits)
-        and has_right_check_digit(digits)
+        and _is_like_a_number(digits)
     )
     return "*" * (len(digits) - 4) + tail_of(digits) if is_number else reference
 
@@ -161,9 +161,19 @@ def holds_card_number(text: str) -> bool:
     for match in _MANY_DIGITS.finditer(text):
         digits = "".join([c for c in match.group() if c.isdigit()])
         fits = _IN_REFERENCE_MIN <= len(digits) <= PAN_DIGITS_MAX
-        if fits and has_right_check_digit(digits):
+        if fits and _is_like_a_number(digits):
             return True
     return False
+
+
+def _is_like_a_number(digits: str) -> bool:
+    """Whether digits begin as the numbers of payment cards do, and end as they must.
+
+    Networks begin with 3 to 6, Mastercard also with 2221 to 2720, UnionPay also with 81: an
+    instant or a date is no card number, whatever its last digit.
+    """
+    begins_well = digits[0] in "3456" or digits[:2] == "81" or "2221" <= digits[:4] <= "2720"
+    return begins_well and has_right_check_digit(digits)
 
 
 def _hidden(match: re.Match[str]) -> str:

@@ -212,7 +212,9 @@ class Trial:
 
     def _complain(self, number: int, reason: str) -> None:
         self._bad += 1
-        self._printer.bad_line(number, reason)
+        from zhiwei.logs import masked
+
+        self._printer.bad_line(number, masked(reason))
 
 
 @final

@@ -22,8 +22,10 @@ from zhiwei.cli.simulate import simulate
 from zhiwei.cli.transfer import backup, export, take_in
 from zhiwei.cli.verify import verify
 from zhiwei.core.errors import ZhiweiError
+from zhiwei.vault import holds_card_number
 
 EXIT_NO: Final = 1
+EXIT_WRONG: Final = 2
 EXIT_CANNOT: Final = 3
 EXIT_INTERRUPTED: Final = 130
 
@@ -40,6 +42,10 @@ for command in (serve, demo, simulate, decide, verify, export, backup):
 app.command("import")(take_in)
 app.add_typer(keys, name="keys")
 app.add_typer(bench, name="bench")
+
+
+class CardNumberInWordsError(ZhiweiError):
+    """a card number does not belong on a command line, where everyone on the machine sees it"""
 
 
 def _print_version(wanted: bool) -> None:
@@ -63,12 +69,17 @@ def main() -> None:
         # Assertions guard what is stored; without them a bug could be written down.
         sys.stderr.write("zhiwei: does not run with `python -O`; start it without\n")
         raise SystemExit(EXIT_CANNOT)
+    if any(holds_card_number(word) for word in sys.argv[1:]):
+        sys.stderr.write(f"zhiwei: {CardNumberInWordsError()}\n")
+        raise SystemExit(EXIT_WRONG)
     # Data, keys, exports and backups are for their owner only.
     os.umask(0o077)
     try:
         app()
     except ZhiweiError as error:
-        sys.stderr.write(f"zhiwei: {error}\n")
+        from zhiwei.logs import masked
+
+        sys.stderr.write(f"zhiwei: {masked(str(error))}\n")
         raise SystemExit(EXIT_CANNOT) from None
     except KeyboardInterrupt:
         raise SystemExit(EXIT_INTERRUPTED) from None

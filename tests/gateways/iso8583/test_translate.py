@@ -14,7 +14,7 @@ from zhiwei.core.request import Kind, MessageClass, Request
 from zhiwei.gateways.iso8583 import dialect as dialects
 from zhiwei.gateways.iso8583.codec import Codec
 from zhiwei.gateways.iso8583.message import Layout, Message
-from zhiwei.gateways.iso8583.translate import NotTranslatableError, Translator
+from zhiwei.gateways.iso8583.translate import NAMES_MAX, NotTranslatableError, Translator
 from zhiwei.gateways.response_codes import ANSWERS
 
 
@@ -275,3 +275,15 @@ def test_nothing_at_all_is_a_format_error() -> None:
     """A message without a single field."""
     with pytest.raises(NotTranslatableError):
         _translator().command(Message("0200", Layout(0), []))
+
+
+def test_names_that_are_kept_ready_stay_bounded_and_hold_no_card_number() -> None:
+    """However many merchants there are, and whatever they call themselves."""
+    translator = _translator()
+    for number in range(NAMES_MAX + 10):
+        translator.request(Message.of("0200", purchase(de43=f"SHOP {number:06d}".ljust(40))))
+    assert len(translator.names) == NAMES_MAX
+    for pan in PANS:
+        request = translator.request(Message.of("0200", purchase(de43=pan.ljust(40))))
+        assert pan not in request.merchant_name
+        assert not [name for name in translator.names if pan in name]

@@ -66,6 +66,9 @@ _APPROVALS: Final = frozenset(("00", "08", "10", "11", "16", "85"))
 #: Kinds that move no amount.
 _FREE: Final = frozenset((Kind.BALANCE_INQUIRY,))
 
+#: Merchants whose name is kept ready.
+NAMES_MAX: Final = 4096
+
 _ORIGINAL_DATA_DIGITS: Final = 42
 
 
@@ -84,7 +87,7 @@ class NotTranslatableError(ZhiweiError):
 class Translator:
     """Translates the messages of one dialect."""
 
-    __slots__ = ("card_key", "dialect", "nonce", "parts", "places")
+    __slots__ = ("card_key", "dialect", "names", "nonce", "parts", "places")
 
     def __init__(
         self, dialect: Dialect, card_key: Callable[[str], bytes], nonce: Callable[[], bytes]
@@ -96,6 +99,8 @@ class Translator:
         self.nonce: Final = nonce
         self.parts: Final = Parts(dialect)
         self.places: Final = PlaceFinder(dialect, self.parts)
+        #: Names of merchants as people read them, by how they were sent; at most NAMES_MAX.
+        self.names: Final[dict[str, str]] = {}
 
     def command(self, message: Message) -> Command:
         """What the message wants of its card.
@@ -145,7 +150,7 @@ class Translator:
             billing_amount_minor=billing_amount,
             billing_currency=billing_currency,
             merchant_id=_text_without(message.pan, message.text(42)),
-            merchant_name=_merchant_name(message, parts),
+            merchant_name=self._merchant_name(message),
             mcc=mcc,
             country=place.country,
             region=place.region,
@@ -183,6 +188,21 @@ class Translator:
         if kind is None:
             raise NotTranslatableError("format_error", 3)
         return kind
+
+    def _merchant_name(self, message: Message) -> str:
+        """The name in DE43, for messages to the cardholder; no card number is left in it."""
+        sent = self.parts.name.of(message) or message.text(43)
+        known = self.names.get(sent)
+        if known is not None:
+            return known
+        plain = decoded(sent)
+        name = text_without_numbers(plain)
+        # A text with a card number in it is not kept, not even here.
+        if name == plain:
+            if len(self.names) >= NAMES_MAX:
+                del self.names[next(iter(self.names))]
+            self.names[sent] = name
+        return name
 
     def _original(self, message: Message, request: Request) -> Original | None:
         """Which earlier message this one is about, None where it is about none or does not say."""
@@ -291,12 +311,6 @@ def _replacement(amounts: str) -> int:
 def _says_declined(code: str) -> bool:
     """The stand-in declined what the advice reports."""
     return bool(code) and code not in _APPROVALS
-
-
-def _merchant_name(message: Message, parts: Parts) -> str:
-    """The name in DE43, for messages to the cardholder."""
-    name = _text_without(message.pan, parts.name.of(message) or message.text(43))
-    return text_without_numbers(name)
 
 
 def _text_without(pan: str, text: str) -> str:

@@ -12,6 +12,7 @@ from scripts.reference.events import events_page
 from scripts.reference.http import http_page
 from scripts.reference.iso8583 import iso8583_page
 from scripts.reference.metrics import metrics_page
+from scripts.reference.openapi import openapi_text
 from scripts.reference.policy import policy_page
 from scripts.reference.reasons import reasons_page
 from scripts.reference.settings import settings_page
@@ -24,6 +25,8 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings.md": settings_page,
     "policy.md": policy_page,
     "iso8583.md": iso8583_page,
+    # Before the page that is made from it.
+    "openapi.json": openapi_text,
     "http.md": http_page,
     "cli.md": cli_page,
     "events.md": events_page,

@@ -95,7 +95,7 @@ class CardMessage(WhichCard):
         ]
         | None
     ) = None
-    local_time: Annotated[str, Field(max_length=40)] | None = None
+    local_time: Line | None = None
     initiated_by: Annotated[str, Field(pattern="^(cardholder|merchant)$")] = "cardholder"
     institution: Token | None = None
     pin_entered: bool = False

@@ -1,7 +1,7 @@
 """The OpenAPI document: what FastAPI knows of the routes, and what holds for all of them.
 
-`docs/reference/openapi.json` is this document, written by `python -m zhiwei.gateways.http.openapi`;
-a test says when it is no longer current.
+`docs/reference/openapi.json` is this document as of test mode, written with the rest of the
+reference by `python -m scripts.reference`; a test says when it is no longer current.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ def document_of(app: FastAPI) -> Document:
     schemas.update(problem.pop("$defs", {}))
     problem["properties"]["code"]["enum"] = list(CATALOGUE)
     schemas["Problem"] = problem
+    components["responses"] = _problem_responses()
     components["securitySchemes"] = {
         "key": {
             "type": "http",
@@ -71,6 +72,15 @@ def document_of(app: FastAPI) -> Document:
         for method, operation in operations.items():
             _complete(path, method, operation)
     return document
+
+
+def _problem_responses() -> Document:
+    """A response for each status that a problem may have, with the codes that it may carry."""
+    responses: Document = {}
+    for status in sorted({status for status, _ in CATALOGUE.values()}):
+        codes = [f"`{code}`" for code, (known, _) in CATALOGUE.items() if known == status]
+        responses[f"Problem{status}"] = {"description": ", ".join(codes), **_PROBLEM}
+    return responses
 
 
 def _complete(path: str, method: str, operation: Document) -> None:
@@ -102,8 +112,7 @@ def _complete(path: str, method: str, operation: Document) -> None:
     if not parameters:
         del operation["parameters"]
     for status in sorted(statuses):
-        titles = [title for known, title in CATALOGUE.values() if known == status]
-        responses.setdefault(str(status), {"description": "; ".join(titles) + ".", **_PROBLEM})
+        responses.setdefault(str(status), {"$ref": f"#/components/responses/Problem{status}"})
 
 
 _STRENGTH: Final = "From issuer keys only: the cardholder was strongly authenticated for this call."

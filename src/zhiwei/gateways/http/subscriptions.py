@@ -30,6 +30,7 @@ from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Body, Instant, Line, ListOf, Shape
 from zhiwei.gateways.http.times import instant_text
 from zhiwei.ports import Subscription
+from zhiwei.vault import holds_card_number
 
 router = APIRouter(prefix="/v1/event_subscriptions", tags=["Events"], route_class=Gate)
 
@@ -171,6 +172,7 @@ def _check_address(url: str, *, may_be_plain: bool) -> None:
         )
     except ValueError:
         is_good = False
+    is_good = is_good and not holds_card_number(url)
     if not is_good or not url.isascii() or not url.isprintable() or " " in url:
         message = f"an address is {' or '.join(schemes)}, with a host, without user or fragment"
         raise NotAllowedValueError("/url", "bad_url", message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import subprocess
 import sys
 
@@ -204,10 +205,25 @@ def test_the_command_plays_scenes(running: Running) -> None:
     assert again.returncode == 1, "the day's limit is used up by then"
 
 
+def test_a_person_may_interrupt(running: Running) -> None:
+    """In real time, without end: Ctrl-C ends it in good order, with the sum."""
+    server = running.server
+    words = [*ZHIWEI, "simulate", "--connect", f"{server.host}:{server.port}", "--rate", "0"]
+    environment = {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        while "0800" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert re.search(r"^sent \d+, approved", process.stdout.read(), re.MULTILINE)
+
+
 def test_the_command_says_what_it_cannot_do(running: Running) -> None:
     """Unknown scenes and half addresses are usage errors; nobody at the other end is exit 3."""
     assert simulate(running, "--scene", "bank-robbery").returncode == 2
     assert simulate(running, "--register").returncode == 2
+    assert simulate(running, "--connect", "127.0.0.1:99999").returncode == 2
     assert simulate(running, "--begin", "yesterday", "--count", "1").returncode == 2
     assert simulate(running, "--dialect", "klingon").returncode == 3
     run = simulate(running, "--connect", "127.0.0.1:9", "--count", "1")

@@ -23,39 +23,47 @@ if TYPE_CHECKING:
     from zhiwei.simulate.traffic import Exchange, Tally
 
 _SEEDS: Final = 4_000
+_PORT_MAX: Final = 65_535
 _EXIT_NO: Final = 1
 #: A pause after each sentence of a scene, for eyes.
 _BEAT_SECONDS: Final = 0.5
 
 
+Connect = Annotated[str, typer.Option(help="The server's ISO 8583 door, HOST:PORT.")]
+Rate = Annotated[
+    float, typer.Option(help="Messages a second; 0 = in real time, as people live.", min=0)
+]
+Seed = Annotated[
+    int | None, typer.Option(help="The same seed is the same stream; default: a new one.")
+]
+Scenes = Annotated[
+    list[str] | None,
+    typer.Option(help="Play a fraud scene instead: `list` shows them, `all` plays them."),
+]
+Key = Annotated[
+    str, typer.Option(help="An issuer key for it.", envvar="ZHIWEI_KEY", show_envvar=True)
+]
+Register = Annotated[
+    bool, typer.Option("--register", help="Register the cards and their controls first.")
+]
+MoveClock = Annotated[
+    bool,
+    typer.Option("--move-clock", help="Move the server's clock along (its --test-mode only)."),
+]
+
+
 def simulate(
-    connect: Annotated[
-        str, typer.Option(help="The server's ISO 8583 door, HOST:PORT.")
-    ] = "127.0.0.1:8583",
+    connect: Connect = "127.0.0.1:8583",
     dialect: Annotated[str, typer.Option(help="Message dialect.")] = "unionpay-ascii",
-    rate: Annotated[
-        float, typer.Option(help="Messages a second; 0 = in real time, as people live.", min=0)
-    ] = 5.0,
+    rate: Rate = 5.0,
     count: Annotated[int, typer.Option(help="Things people do; 0 = until interrupted.", min=0)] = 0,
-    seed: Annotated[
-        int | None, typer.Option(help="The same seed is the same stream; default: a new one.")
-    ] = None,
+    seed: Seed = None,
     customers: Annotated[int, typer.Option(help="How many people.", min=1, max=50_000)] = 40,
-    scene: Annotated[
-        list[str] | None,
-        typer.Option(help="Play a fraud scene instead: `list` shows them, `all` plays them."),
-    ] = None,
+    scene: Scenes = None,
     http: Annotated[str, typer.Option(help="The server's HTTP door, to ask for reasons.")] = "",
-    key: Annotated[
-        str, typer.Option(help="An issuer key for it.", envvar="ZHIWEI_KEY", show_envvar=True)
-    ] = "",
-    register: Annotated[
-        bool, typer.Option("--register", help="Register the cards and their controls first.")
-    ] = False,
-    move_clock: Annotated[
-        bool,
-        typer.Option("--move-clock", help="Move the server's clock along (its --test-mode only)."),
-    ] = False,
+    key: Key = "",
+    register: Register = False,
+    move_clock: MoveClock = False,
     begin: Annotated[str, typer.Option(help="When the story begins, RFC 3339; default: now.")] = "",
     lang: Annotated[str, typer.Option(help="zh or en; default: as the environment.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines, for machines.")] = False,
@@ -70,38 +78,24 @@ def simulate(
     Example: `zhiwei simulate --http http://127.0.0.1:8080 --register --scene cloned-card`
     """
     from zhiwei.cli.audience import language_named
-    from zhiwei.clock import SystemClock
-    from zhiwei.gateways.http.times import instant_ms
     from zhiwei.simulate.scenes import SCENES
     from zhiwei.simulate.session import Options
     from zhiwei.simulate.traffic import Pace
 
-    names = tuple(scene or ())
-    if "list" in names:
+    if scene and "list" in scene:
         for one in SCENES.values():
             typer.echo(f"{one.name:<16} {one.title.zh}  {one.title.en}")
         return
-    if "all" in names:
-        names = tuple(SCENES)
-    for name in names:
-        if name not in SCENES:
-            raise typer.BadParameter(f"`{name}` is not one of {', '.join(SCENES)}, all, list")
     if (register or move_clock) and not (http and key):
         raise typer.BadParameter("--register and --move-clock need --http and --key")
-    host, _, port = connect.rpartition(":")
-    if not host or not port.isdigit():
-        raise typer.BadParameter(f"`{connect}` is not HOST:PORT", param_hint="--connect")
-    try:
-        now_ms = instant_ms(begin, "--begin") if begin else SystemClock().now_ms()
-    except NotAllowedValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--begin") from None
+    host, port = _address(connect)
     options = Options(
-        host=host.strip("[]"),
-        port=int(port),
+        host=host,
+        port=port,
         dialect=dialect,
         seed=secrets.randbelow(_SEEDS) if seed is None else seed,
         customers=customers,
-        begin_ms=now_ms,
+        begin_ms=_instant(begin),
         pace=Pace(rate, count),
         http=http,
         key=key,
@@ -109,7 +103,40 @@ def simulate(
         moves_clock=move_clock,
     )
     shows = Shows(language_named(lang), is_json=as_json, is_quiet=quiet)
-    raise typer.Exit(asyncio.run(_run(options, names, shows)))
+    raise typer.Exit(asyncio.run(_run(options, _scenes(scene or []), shows)))
+
+
+def _scenes(wanted: list[str]) -> tuple[str, ...]:
+    """The scenes of these names."""
+    from zhiwei.simulate.scenes import SCENES
+
+    if "all" in wanted:
+        return tuple(SCENES)
+    for name in wanted:
+        if name not in SCENES:
+            known = ", ".join(SCENES)
+            message = f"`{name[:40]}` is not one of {known}, all, list"
+            raise typer.BadParameter(message, param_hint="--scene")
+    return tuple(wanted)
+
+
+def _address(text: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT`."""
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > _PORT_MAX:
+        raise typer.BadParameter(f"`{text[:60]}` is not HOST:PORT", param_hint="--connect")
+    return host.strip("[]"), int(port)
+
+
+def _instant(text: str) -> int:
+    """UTC ms of an RFC 3339 time; now for an empty text."""
+    from zhiwei.clock import SystemClock
+    from zhiwei.gateways.http.times import instant_ms
+
+    try:
+        return instant_ms(text, "--begin") if text else SystemClock().now_ms()
+    except NotAllowedValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--begin") from None
 
 
 @final

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, final
 
+from zhiwei.core.money import major_units
+from zhiwei.core.place import PROVINCES
 from zhiwei.demo import checks
 from zhiwei.demo.checks import Claims
 from zhiwei.demo.crash import (
@@ -25,6 +27,7 @@ from zhiwei.gateways.http.times import instant_text
 from zhiwei.gateways.iso8583.dialect import Dialect, named
 from zhiwei.simulate.acquirer import Acquirer
 from zhiwei.simulate.bank import Account, Bank
+from zhiwei.simulate.codes import control_name
 from zhiwei.simulate.days import beijing, instant, local_day, stream
 from zhiwei.simulate.http_door import Document, HttpDoor
 from zhiwei.simulate.people import Trade, population
@@ -366,12 +369,13 @@ class Show:
         refused = (await bank.door.acall("GET", path)).rows
         most = max(refused, key=lambda row: len(row["reasons"]))
         merchant = most["merchant"]
+        province = PROVINCES[merchant["region"]]
+        money = f"{most['currency']} {major_units(most['amount'], most['currency'])}"
+        at = beijing_of(most["decided_at"])
         await self._tell(
-            f"{beijing_of(most['decided_at'])} {merchant['name']}（{merchant['region'] or ''}）"
-            f" {most['amount'] / 100:,.2f} {most['currency']}：拒绝 {most['response_code']}",
-            f"{beijing_of(most['decided_at'])} {merchant['name']} (region "
-            f"{merchant['region'] or 'none'}) {most['currency']} {most['amount'] / 100:,.2f}: "
-            f"refused with {most['response_code']}",
+            f"{at} {province.zh} {merchant['name']} {money}：拒绝 {most['response_code']}",
+            f"{at} {merchant['name'].title()}, {province.en}, {money}: refused with "
+            f"{most['response_code']}",
         )
         rows = (await bank.door.acall("GET", f"/v1/authorizations/{most['id']}/evaluations")).rows
         for row in rows:
@@ -387,13 +391,12 @@ class Show:
         )
 
     async def _tell_evaluation(self, row: Document) -> None:
+        name = control_name(row["control"])
         if row["result"] == "approve":
-            await self._tell(f"{row['control']}：无异议", f"{row['control']}: no objection")
+            await self._tell(f"{name.zh}：无异议", f"{name.en}: no objection")
             return
         message = row["message"]
-        await self._tell(
-            f"{row['control']}：{message['zh']}", f"{row['control']}: {message['en']}", Tone.WHY
-        )
+        await self._tell(f"{name.zh}：{message['zh']}", f"{name.en}: {message['en']}", Tone.WHY)
 
     async def _checkup(self, bank: Bank) -> None:
         """The security check-up, one fix, and the check-up again."""

@@ -1,10 +1,13 @@
-"""Response codes (DE39) in plain words, for whoever reads along without the HTTP door."""
+"""Names for people: response codes (DE39) in plain words, and what controls are called."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from zhiwei.simulate.telling import Line
+from zhiwei.words import Sentences, load_sentences
+from zhiwei.words.sentences import MissingSentenceError
 
 _MEANINGS: Final[dict[str, Line]] = {
     "00": Line("批准", "approved"),
@@ -29,3 +32,17 @@ _MEANINGS: Final[dict[str, Line]] = {
 def meaning_of(code: str) -> Line:
     """What a response code says."""
     return _MEANINGS.get(code, Line(f"应答码 {code}", f"response code {code}"))
+
+
+def control_name(control: str) -> Line:
+    """What a control is called; its own name where the words have none."""
+    try:
+        names = _sentences().service(control)
+    except MissingSentenceError:
+        return Line(control, control)
+    return Line(names["zh"], names["en"])
+
+
+@cache
+def _sentences() -> Sentences:
+    return load_sentences()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from zhiwei.simulate.acquirer import Sent
+from zhiwei.simulate.codes import control_name
 from zhiwei.simulate.days import instant, local_day
 from zhiwei.simulate.doings import ATM, QUICK_PAY_INSTITUTION, Deed, Doing, How, Shop
 from zhiwei.simulate.habits import DEPARTMENT_STORE, ELECTRONICS, SUPERMARKET
@@ -73,6 +74,22 @@ async def cloned_card(stage: Stage, seed: int, day: int) -> None:
             "Locks do not look at inquiries, but an alert for Lin Jing is in the outbox: not you?",
             Tone.PROOF,
         )
+    await _drained_elsewhere(stage, test, day)
+    await _drained_abroad(stage, victim, day)
+    home = instant(day + 1, 9 * 60)
+    await stage.clock(home)
+    await stage.tell(
+        "第二天上午，林静自己在洛阳照常买菜。",
+        "The next morning Lin Jing herself shops in Luoyang as always.",
+    )
+    _, answer = await stage.send(
+        Doing(home, victim, Deed.PURCHASE, How.CHIP, SUPERMARKET, LUOYANG, 8_650)
+    )
+    stage.expect_approved(answer, "a purchase at home by day")
+
+
+async def _drained_elsewhere(stage: Stage, test: Doing, day: int) -> None:
+    """Cash in the evening and gold at night, in a province that is not the cardholder's."""
     cash = replace(test, at_ms=instant(day, _EVENING), deed=Deed.CASH, amount_minor=2_000_000)
     await stage.clock(cash.at_ms)
     await stage.send(cash)
@@ -89,6 +106,10 @@ async def cloned_card(stage: Stage, seed: int, day: int) -> None:
     stage.expect_reason("region_lock_active")
     if stage.moves_clock:
         stage.expect_reason("night_lock_active")
+
+
+async def _drained_abroad(stage: Stage, victim: Customer, day: int) -> None:
+    """Cash and gold after midnight in Bangkok."""
     await stage.clock(instant(day, _NIGHT))
     await stage.tell("凌晨，卡出现在曼谷。", "After midnight the card shows up in Bangkok.")
     for minutes, shop, deed, fen in (
@@ -99,18 +120,8 @@ async def cloned_card(stage: Stage, seed: int, day: int) -> None:
         at_ms = instant(day, _NIGHT + minutes)
         amount = BANGKOK.local_minor(fen, 10_000)
         drained = Doing(at_ms, victim, deed, How.CHIP, shop, BANGKOK, amount)
-        _, answer = await stage.send(drained)
+        await stage.send(drained)
         stage.expect_reason("overseas_lock_active")
-    home = instant(day + 1, 9 * 60)
-    await stage.clock(home)
-    await stage.tell(
-        "第二天上午，林静自己在洛阳照常买菜。",
-        "The next morning Lin Jing herself shops in Luoyang as always.",
-    )
-    _, answer = await stage.send(
-        Doing(home, victim, Deed.PURCHASE, How.CHIP, SUPERMARKET, LUOYANG, 8_650)
-    )
-    stage.expect_approved(answer, "a purchase at home by day")
 
 
 async def telecom_fraud(stage: Stage, seed: int, day: int) -> None:
@@ -329,8 +340,8 @@ async def _bind(stage: Stage, doing: Doing, decision: str) -> None:
     words = _ANSWERS.get(found, Line(found, found))
     await stage.tell(f"签约：{words.zh}", f"binding: {words.en}", tone)
     for reason in answer["reasons"]:
-        message = reason["message"]
-        await stage.tell(f"原因：{message['zh']}", f"why: {message['en']}", Tone.WHY)
+        message, name = reason["message"], control_name(reason["control"])
+        await stage.tell(f"{name.zh}：{message['zh']}", f"{name.en}: {message['en']}", Tone.WHY)
     if decision == "approve" or stage.moves_clock:
         stage.expect(found == decision, f"the binding is answered `{decision}` (found: {found})")
 

@@ -13,7 +13,7 @@ from typing import Any, Final, final
 from zhiwei.gateways.http.times import instant_text
 from zhiwei.simulate.acquirer import Acquirer, Sent
 from zhiwei.simulate.bank import Account, Bank
-from zhiwei.simulate.codes import meaning_of
+from zhiwei.simulate.codes import control_name, meaning_of
 from zhiwei.simulate.days import beijing
 from zhiwei.simulate.doings import Doing
 from zhiwei.simulate.reasons import Reasons
@@ -138,12 +138,8 @@ class Stage:
             tone,
         )
         for reason in reasons:
-            message = reason["message"]
-            await self.tell(
-                f"原因：{message['zh']}（{reason['control']}）",
-                f"why: {message['en']} ({reason['control']})",
-                Tone.WHY,
-            )
+            message, name = reason["message"], control_name(reason["control"])
+            await self.tell(f"{name.zh}：{message['zh']}", f"{name.en}: {message['en']}", Tone.WHY)
         self.record.messages.append(
             {
                 "mti": mti,

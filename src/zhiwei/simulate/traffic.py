@@ -17,7 +17,7 @@ from typing import Final, TypeAlias, final
 
 from zhiwei.simulate.acquirer import Acquirer, Sent
 from zhiwei.simulate.doings import Deed, Doing
-from zhiwei.simulate.wire import Answer, NoAnswerError, Wire
+from zhiwei.simulate.wire import PATIENCE_SECONDS, Answer, NoAnswerError, Wire
 
 #: Messages that may wait for their answers at once; past it the stream waits.
 IN_FLIGHT_MAX: Final = 256
@@ -138,13 +138,24 @@ class Traffic:
     async def run(self, doings: Iterable[Doing], pace: Pace) -> None:
         """Sign on, send, and wait for what is still out; ends early when the server hangs up."""
         sending: set[asyncio.Task[None]] = set()
+        try:
+            await self._send(doings, pace, sending)
+        finally:
+            # Also when a person interrupts: what was sent is given a moment for its answer.
+            if sending:
+                await asyncio.wait(sending, timeout=PATIENCE_SECONDS)
+
+    async def _send(
+        self, doings: Iterable[Doing], pace: Pace, sending: set[asyncio.Task[None]]
+    ) -> None:
+        """Send at the pace; the tasks that wait for answers are in `sending`."""
         started = time.monotonic()
         first_ms = 0
         await self._network(SIGN_ON, int(time.time() * 1000))
         for number, doing in enumerate(doings):
             is_over = pace.until_ms and doing.at_ms > pace.until_ms
             if is_over or (pace.count and number >= pace.count) or not self._wire.is_open:
-                break
+                return
             first_ms = first_ms or doing.at_ms
             due = number / pace.rate if pace.rate else (doing.at_ms - first_ms) / 1000
             await asyncio.sleep(max(0.0, started + due - time.monotonic()))
@@ -159,8 +170,6 @@ class Traffic:
             task.add_done_callback(sending.discard)
             if number % ECHO_EVERY == ECHO_EVERY - 1:
                 await self._network(ECHO, doing.at_ms)
-        if sending:
-            await asyncio.gather(*sending)
 
     async def sign_off(self) -> None:
         """Say goodbye (0800, 002)."""

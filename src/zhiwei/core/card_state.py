@@ -18,7 +18,6 @@ from zhiwei.core.zone import Zone
 #: The chain of a card begins with this.
 CHAIN_START: Final = bytes(16)
 #: Bounds of what one file may hold; past them a new one is rejected with a clear answer.
-PENDING_MAX: Final = 32
 PERMISSIONS_MAX: Final = 64
 CHALLENGES_MAX: Final = 16
 BINDINGS_MAX: Final = 64

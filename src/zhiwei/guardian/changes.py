@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from zhiwei.core.card_state import PENDING_MAX, CardStatus, PendingChange, Settings
+from zhiwei.core.card_state import CardStatus, PendingChange, Settings
 from zhiwei.core.command import (
     AnswerChallenge,
     CancelPending,
@@ -109,8 +109,6 @@ def _change_control(
     waiting = tuple(p for p in settings.pending if p.control_type != control_type)
     audit = Audit("control.set" if new else "control.removed", control_type, _text(old), _text(new))
     if wait_ms > 0:
-        if len(waiting) >= PENDING_MAX:
-            return rejected(Rejection.TOO_MANY_PENDING)
         available_ms = case.moment.now_ms + wait_ms
         pending = PendingChange(control_type, new, available_ms, case.moment.now_ms, actor.who)
         event = Event(

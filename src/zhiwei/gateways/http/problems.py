@@ -66,7 +66,6 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "challenge_expired": (409, "The challenge has expired"),
     "challenge_already_answered": (409, "The challenge was answered before"),
     "already_reversed": (409, "The authorization was reversed before"),
-    "too_many_pending": (409, "Too many loosenings are waiting"),
     "too_many_permissions": (409, "The card has too many exceptions"),
     "too_many_bindings": (409, "The card has too many bindings"),
     "card_is_closed": (409, "A closed card stays closed"),

@@ -207,9 +207,11 @@ class MessageReader:
                 fields["medium"] = _MEDIA[word]
             elif _is_place(word):
                 fields.update(_place(word, words.line))
-            elif word in ("at", "mcc", "terminal", "acquirer", "institution", "auth_code", "name"):
+            elif word in ("at", "mcc", "terminal", "acquirer", "institution", "rrn", "name"):
                 name = {"at": "merchant_id", "name": "merchant_name"}.get(word, word)
                 fields[name] = words.take(f"a value after `{word}`")
+            elif word == "with_code_of":
+                fields["auth_code"] = self._code_of(words)
             elif word == "billed":
                 fields["billing_currency"] = self.currency
                 fields["billing_amount_minor"] = words.amount(self.currency)
@@ -228,6 +230,14 @@ class MessageReader:
                 message.label = words.take("a label")
             else:
                 raise words.line.error(f"`{word}` does not belong to a message")
+
+    def _code_of(self, words: Words) -> str:
+        """The authorization code that an earlier message was approved with."""
+        label = words.take("a label")
+        sent = self.sent.get(label)
+        if sent is None or "auth_code" not in sent.left:
+            raise words.line.error(f"`{label}` has no authorization code")
+        return sent.left["auth_code"]
 
     def _usual(self, fields: dict[str, Any]) -> None:
         """What goes without saying: medium by channel, category by kind, terminal and acquirer."""
@@ -276,6 +286,7 @@ def _place(word: str, line: Line) -> dict[str, Any]:
 def _identify(fields: dict[str, Any], label: str) -> None:
     """The identity that a label gives: the same label, the same identity."""
     if fields.get("stan") == "":
+        fields["transmitted_at"] = fields["rrn"] = ""
         return
     number = int.from_bytes(blake2b(label.encode(), digest_size=8).digest(), "big")
     fields["stan"] = f"{number % 10**6:06}"

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from zhiwei.simulate.traffic import Exchange, Tally
 
 _SEEDS: Final = 4_000
+#: A dialect between terminals and their acquirer, which knows where they stand.
+_TERMINALS: Final = "unionpay-terminal"
 _PORT_MAX: Final = 65_535
 _EXIT_NO: Final = 1
 #: A pause after each sentence of a scene, for eyes.
@@ -88,6 +90,9 @@ def simulate(
         return
     if (register or move_clock) and not (http and key):
         raise typer.BadParameter("--register and --move-clock need --http and --key")
+    if scene and dialect == _TERMINALS:
+        message = f"scenes go abroad, and `{_TERMINALS}` knows no countries; use another dialect"
+        raise typer.BadParameter(message, param_hint="--scene")
     host, port = _address(connect)
     options = Options(
         host=host,

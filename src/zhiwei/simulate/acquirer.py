@@ -40,6 +40,11 @@ _TERMINAL_TYPES: Final[dict[Deed, str]] = {
     Deed.REFUND: "25",
 }
 _BATCH: Final = "000001"
+#: What a terminal tells its acquirer; the acquirer adds the rest.
+_TERMINAL: Final = "unionpay-terminal"
+_TERMINAL_FIELDS: Final = frozenset(
+    (2, 3, 4, 11, 14, 22, 25, 37, 38, 39, 41, 42, 49, 52, 55, 60, 61, 70)
+)
 #: UnionPay's private field, DE60: message reason, then the point of service, then the transaction.
 _PRIVATE_USE: Final = 60
 
@@ -71,6 +76,9 @@ class Acquirer:
 
     def __init__(self, dialect: Dialect, first_stan: int = 1) -> None:
         self._dialect: Final = dialect
+        self._is_terminal: Final = dialect.name == _TERMINAL
+        known = dialect.fields.keys()
+        self._known: Final = known & _TERMINAL_FIELDS if self._is_terminal else set(known)
         self._next_stan = first_stan
 
     def request(self, doing: Doing, *, original: Sent | None = None, code: str = "") -> Sent:
@@ -85,7 +93,7 @@ class Acquirer:
             if code:
                 fields[38] = code
             if doing.deed is Deed.VOID:
-                fields[90] = original_data(original.message)
+                self._name_original(fields, original.message)
         first = None if original is None else original.message
         return Sent(self._message(form.mti, fields), doing, first)
 
@@ -100,10 +108,12 @@ class Acquirer:
             for number, value in original.fields.items()
             if number not in (14, 52, 55, 128)
         }
-        fields[11] = self._stan()
-        fields[7] = original.text(7)
         fields[39] = reason
-        fields[90] = original_data(original)
+        self._name_original(fields, original)
+        if self._is_terminal:
+            # A terminal reverses under the trace of what it reverses.
+            return Sent(self._message("0400", fields), sent.doing, original)
+        fields[11] = self._stan()
         return Sent(self._message("0420", fields), sent.doing, original)
 
     def repeat(self, sent: Sent) -> Sent:
@@ -122,6 +132,12 @@ class Acquirer:
         }
         return Sent(self._message("0800", fields))
 
+    def _name_original(self, fields: Fields, original: Message) -> None:
+        """Say which message this one is about: DE90, or DE61 of a terminal (batch, trace, date)."""
+        fields[90] = original_data(original)
+        if self._is_terminal:
+            fields[61] = f"{_BATCH}{original.text(11)}"
+
     def _stan(self) -> str:
         number = self._next_stan
         self._next_stan = number % 999_999 + 1
@@ -129,7 +145,7 @@ class Acquirer:
 
     def _message(self, mti: str, fields: Fields) -> Message:
         """The fields that the dialect knows; it decides how they are written."""
-        known = self._dialect.fields
+        known = self._known
         return Message.of(mti, {number: fields[number] for number in fields if number in known})
 
     def _fields(self, doing: Doing) -> Fields:
@@ -149,7 +165,8 @@ class Acquirer:
             14: "3012",
             18: shop.mcc,
             19: city.country,
-            22: reading.entry,
+            # Some networks write a fourth digit.
+            22: reading.entry.ljust(self._dialect.fields[22].size, "0"),
             25: reading.condition or form.condition,
             32: f"{shop.institution}{city.region}",
             33: FORWARDER,
@@ -170,8 +187,9 @@ class Acquirer:
             fields[52] = _PIN_BLOCK
         if self._dialect.name == "unionpay-ascii":
             fields[_PRIVATE_USE] = private_use(doing)
-        elif self._dialect.name == "unionpay-terminal":
+        elif self._is_terminal:
             fields[_PRIVATE_USE] = f"{_TERMINAL_TYPES[doing.deed]}{_BATCH}"
+            del fields[37]
         return fields
 
 

@@ -41,5 +41,7 @@ class Reasons:
             reply = await self._door.acall("GET", path)
         except HttpDoorError:
             return None
-        same = (row for row in reply.rows if row["rrn"] == sent.rrn and row["stan"] == sent.stan)
+        same = (
+            row for row in reply.rows if (row["stan"], row["rrn"] or "") == (sent.stan, sent.rrn)
+        )
         return next(same, None)

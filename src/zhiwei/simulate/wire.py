@@ -1,6 +1,6 @@
 """The wire: one TCP connection to a server's ISO 8583 door, with many messages in flight.
 
-An answer finds its question by transmission time and trace number (DE7, DE11), as on real lines;
+An answer finds its question by the trace number (DE11), which no two messages in flight share;
 answers may come in any order.
 """
 
@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from dataclasses import dataclass
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.gateways.iso8583.codec import Codec
@@ -22,9 +22,6 @@ from zhiwei.gateways.iso8583.message import Message
 #: How long a terminal waits for its answer, in seconds.
 PATIENCE_SECONDS: Final = 10.0
 _RECEIVE_BYTES: Final = 1 << 16
-
-#: DE7 and DE11.
-Trace: TypeAlias = "tuple[str, str]"
 
 
 class WireError(ZhiweiError):
@@ -72,7 +69,7 @@ class Wire:
         self._codec: Final = Codec(dialect)
         self._reader: Final = reader
         self._writer: Final = writer
-        self._waiting: Final[dict[Trace, tuple[asyncio.Future[Answer], float]]] = {}
+        self._waiting: Final[dict[str, tuple[asyncio.Future[Answer], float]]] = {}
         self._listening: Final = asyncio.create_task(self._listen())
         self._header: Final = _request_header(dialect.framing)
 
@@ -182,5 +179,5 @@ def _request_header(form: Framing) -> bytes:
     return bytes(size)
 
 
-def _trace(message: Message) -> Trace:
-    return message.text(7), message.text(11)
+def _trace(message: Message) -> str:
+    return message.text(11)

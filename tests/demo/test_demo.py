@@ -114,6 +114,34 @@ def assert_the_lines_work(said: str) -> None:
         door.close()
 
 
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    """Data of yesterday would make today's claims false, so they are not touched."""
+    (tmp_path / "mine").write_text("mine", encoding="utf-8")
+    run = demo("--fast", "--data", str(tmp_path))
+    assert run.returncode == 3
+    assert "is not empty" in run.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_an_interrupted_demonstration_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Ctrl-C in the middle: the server is gone, and so is the folder that was made for it."""
+    words = [sys.executable, "-m", "zhiwei", "demo", "--fast", "--lang", "en"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        found = None
+        while found is None:
+            line = process.stdout.readline()
+            assert line, "the demonstration ended too early"
+            found = re.search(r"process (\d+)", line)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        process.stdout.read()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(found[1]), 0)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_claim_that_does_not_hold_is_not_forgotten() -> None:
     """One broken claim is enough, it is said aloud, and no claims at all are no proof."""
     listener = Listener()

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, final
 
 import typer
 
+from zhiwei.core.errors import ZhiweiError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -33,6 +35,10 @@ _DRAWN_PER_SECOND: Final = 4
 #: Seconds between two lines where no terminal is.
 _LINE_SECONDS: Final = 2.0
 _BEAT_SECONDS: Final = 0.35
+
+
+class NotEmptyError(ZhiweiError):
+    """the demonstration needs an empty folder"""
 
 
 def demo(
@@ -71,6 +77,8 @@ def demo(
     house = Evening(plan, console, language_named(lang), is_json=as_json, keeps=keep_running)
     folder = data if data is not None else Path(tempfile.mkdtemp(prefix="zhiwei-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise NotEmptyError(f"`{folder}` is not empty; name a folder that is, or a new one")
     try:
         raise typer.Exit(asyncio.run(house.hold(folder)))
     finally:

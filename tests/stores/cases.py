@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
+import zhiwei.zones  # noqa: F401 - tells the core where zones come from
 from zhiwei.core.card_state import CardStatus, Profile
 from zhiwei.core.command import Actor, Command, Original, Register, SetControl, Via
 from zhiwei.core.controls import (
@@ -16,19 +17,17 @@ from zhiwei.core.controls import (
 )
 from zhiwei.core.policy import DEFAULT_POLICY
 from zhiwei.core.request import Channel, Kind, Medium, MessageClass, Request
+from zhiwei.core.zone import zone_named
 from zhiwei.guardian import Guardian
 from zhiwei.guardian.case import Rules
 from zhiwei.services import INCREMENT_JUDGES, JUDGES, LOOSENS, NOTICES
-from zhiwei.zones import load_zone
 
 T = TypeVar("T")
 
 #: 2025-11-24 12:00 in Shanghai.
 NOON: Final = 1_763_956_800_000
 DAY: Final = 86_400_000
-_SHANGHAI = load_zone("Asia/Shanghai")
-assert _SHANGHAI is not None, "no zone database"
-SHANGHAI: Final = _SHANGHAI
+SHANGHAI: Final = zone_named("Asia/Shanghai")
 STAFF: Final = Actor("key_1", Via.HTTP, is_strong=True, is_staff=True)
 STEP: Final = Guardian(DEFAULT_POLICY, Rules(JUDGES, INCREMENT_JUDGES, NOTICES, LOOSENS)).step
 

@@ -27,9 +27,10 @@ select number, card_key, settings, usage, recent from card_state where card_key 
 -- The file of one card that the log speaks of.
 select number, card_key, settings, usage, recent from card_state where number = ?;
 
--- name: cards_in_order
--- All files, for the start.
-select number, card_key, settings, usage, recent from card_state order by number limit ?;
+-- name: cards_after
+-- The next files by number, to be read into memory.
+select number, card_key, settings, usage, recent from card_state
+where number > ? order by number limit ?;
 
 -- name: count_cards
 -- How many there are.

@@ -18,6 +18,8 @@ from zhiwei.stores.sqlite.turn import Positions
 FORMAT: Final = 1
 _PART: Final = b"log"
 _REPORT_EVERY: Final = 10_000
+#: Files that are read before the doors open; about a second's worth.
+ROWS_AT_START: Final = 100_000
 
 
 def images_body(number: int, first: int, last: int, images: list[Any]) -> bytes:
@@ -48,8 +50,13 @@ def load(
     cards: Cards,
     sweep: Sweep,
     on_progress: Callable[[int, int], None] | None,
+    rows_max: int = ROWS_AT_START,
 ) -> Positions:
     """Fill the cards and the sweep; where the rows go on.
+
+    At most `rows_max` files are read now, so that the start is quick; the others are read when
+    they are needed, or while nothing else is to be done (`load_more`). What the log has of a file
+    is always read, so every file is as the last commit left it.
 
     Raises:
         CorruptFileError: a row of the log is damaged or missing, so a file could be too old.
@@ -57,8 +64,8 @@ def load(
     """
     last = connection.execute(QUERIES["last_positions"]).fetchone()
     positions = Positions(last[0], last[1], last[2], last[4])
-    total = min(connection.execute(QUERIES["count_cards"]).fetchone()[0], cards.slots_max)
-    rows = connection.execute(QUERIES["cards_in_order"], (cards.slots_max,))
+    total = min(connection.execute(QUERIES["count_cards"]).fetchone()[0], rows_max)
+    rows = connection.execute(QUERIES["cards_after"], (0, min(rows_max, cards.slots_max)))
     for done, row in enumerate(rows, 1):
         slot = Slot(row[0], row[1], row[2], row[3], row[4])
         slot.is_used = False
@@ -76,6 +83,20 @@ def load(
     if on_progress is not None:
         on_progress(total, total)
     return positions
+
+
+def load_more(connection: sqlite3.Connection, cards: Cards, after: int, limit: int) -> int:
+    """Read the next files into memory while there is room; the last number read, 0 = all are in."""
+    if len(cards.slots) + limit > cards.slots_max:
+        return 0
+    number = 0
+    for row in connection.execute(QUERIES["cards_after"], (after, limit)):
+        number = row[0]
+        if row[1] not in cards.slots:
+            slot = Slot(row[0], row[1], row[2], row[3], row[4])
+            slot.is_used = False
+            cards.add(slot)
+    return number
 
 
 def _lay_over(

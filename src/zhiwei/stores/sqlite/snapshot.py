@@ -105,7 +105,7 @@ class Snapshot:
             CorruptFileError: the log is damaged.
         """
         cards = Cards(_ALL, 0)
-        load(self._connection, cards, Sweep(1), None)
+        load(self._connection, cards, Sweep(1), None, rows_max=_ALL)
         return cards.slots
 
     def structure_problems(self) -> list[str]:

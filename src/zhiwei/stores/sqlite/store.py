@@ -37,6 +37,8 @@ from zhiwei.stores.sqlite.turn import Positions, Turn, row_of
 
 _log: Final = structlog.get_logger()
 
+#: Files that are read ahead at once while nothing else is to be done: a few milliseconds.
+_IDLE_ROWS: Final = 400
 #: Rows of the log that are deleted with one commit, at most.
 _TRIM_MAX: Final = 4
 #: Groups of cards that are swept at once when there is nothing else to do; about a millisecond.
@@ -95,6 +97,8 @@ class SqliteStore:
         self._cards: Final = Cards(self._bounds.cards_max, self._bounds.opened_max)
         self._sweep: Final = Sweep(self._bounds.round_entries)
         self._forgetting: Final = Forgetting()
+        #: Number of the last card that was read ahead; 0 = all are in memory.
+        self._read_up_to = 0
         try:
             self._connection = self._open()
             self._rows = Rows(self._connection)
@@ -175,6 +179,10 @@ class SqliteStore:
                 self._sweep_on(_IDLE_GROUPS)
             elif self._sweep.trimmed_log < self._sweep.log_number:
                 self._trim()
+            elif self._read_up_to:
+                self._read_up_to = recovery.load_more(
+                    self._connection, self._cards, self._read_up_to, _IDLE_ROWS
+                )
             else:
                 return False
         except sqlite3.Error as error:
@@ -220,10 +228,14 @@ class SqliteStore:
         """Read the files into memory, and what the last run had not swept yet."""
         self._cards.clear()
         try:
-            return recovery.load(self._connection, self._cards, self._sweep, on_progress)
+            positions = recovery.load(self._connection, self._cards, self._sweep, on_progress)
         except sqlite3.Error as error:
             message = f"the data cannot be read: {error}"
             raise StoreUnavailableError(message) from error
+        # Cards are numbered without gaps, so the rows that were read are the first ones.
+        is_all = positions.card <= recovery.ROWS_AT_START
+        self._read_up_to = 0 if is_all else recovery.ROWS_AT_START
+        return positions
 
     def _transaction(self) -> contextlib.AbstractContextManager[None]:
         return _transaction_on(self._connection)

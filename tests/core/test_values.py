@@ -211,7 +211,7 @@ def item(**more: object) -> dict[str, Any]:
         ("limits", {"items": [item()]}, "/items/0/amount", "value_missing"),
         ("limits", {"items": [item(count=1, amount=1)]}, "/items/0/amount", "value_missing"),
         ("limits", {"items": [item(amount=-1)]}, "/items/0/amount", "bad_value"),
-        ("limits", {"items": [item(period="rolling", amount=1)]}, "/items/0/seconds", "bad_seconds"),
+        ("limits", {"items": [item(seconds=9, amount=1)]}, "/items/0/seconds", "bad_seconds"),
         ("limits", {"items": []}, "/items", "bad_number_of_limits"),
         ("balance_change_alert", {"channels": ["fax"]}, "/channels/0", "unknown_channel"),
         ("moon_lock", {}, "", "unknown_control_type"),

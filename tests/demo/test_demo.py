@@ -123,8 +123,11 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_an_interrupted_demonstration_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Ctrl-C in the middle: the server is gone, and so is the folder that was made for it."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demonstration_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Ended in the middle: the server is gone, and so is the folder that was made for it."""
     words = [sys.executable, "-m", "zhiwei", "demo", "--fast", "--lang", "en"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path)}
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -134,7 +137,7 @@ def test_an_interrupted_demonstration_leaves_nothing_behind(tmp_path: Path) -> N
             line = process.stdout.readline()
             assert line, "the demonstration ended too early"
             found = re.search(r"process (\d+)", line)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait(60) == 130
         process.stdout.read()
     with pytest.raises(ProcessLookupError):

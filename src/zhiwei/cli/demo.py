@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 import json
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from zhiwei.simulate.traffic import Exchange
 
 _EXIT_NO: Final = 1
+_EXIT_INTERRUPTED: Final = 130
 #: The board is drawn, and the server's lists are read, so often a second.
 _DRAWN_PER_SECOND: Final = 4
 #: Seconds between two lines where no terminal is.
@@ -81,6 +83,8 @@ def demo(
         raise NotEmptyError(f"`{folder}` is not empty; name a folder that is, or a new one")
     try:
         raise typer.Exit(asyncio.run(house.hold(folder)))
+    except asyncio.CancelledError:
+        raise typer.Exit(_EXIT_INTERRUPTED) from None
     finally:
         if data is None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -111,6 +115,7 @@ class Evening:
         from zhiwei.demo.server import Server
         from zhiwei.demo.show import Show
 
+        _end_in_order()
         server = Server(folder / "data", folder / "server.log")
         audience = Silence() if self._is_json else Terminal(self._console, self._language)
         show = Show(server, self._plan, audience, self._watch)
@@ -205,6 +210,15 @@ class Evening:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             return
+
+
+def _end_in_order() -> None:
+    """A closed terminal or a polite kill ends like Ctrl-C: the server must not outlive the show."""
+    task = asyncio.current_task()
+    assert task is not None, "the show is a task"
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
 
 
 _TRY_NEXT: Final = (

@@ -82,12 +82,14 @@ def encode_entry(
 ) -> bytes:
     """The body of a journal row; its first 16 bytes are its hash."""
     content = pack(_entry_list(entry, filing))
-    return (
-        chain_of(card_key, chain_before, content)
-        + chain_before
-        + previous.to_bytes(_PLACE_BYTES, "big")
-        + events_from.to_bytes(_PLACE_BYTES, "big")
-        + content
+    places = (previous << 8 * _PLACE_BYTES) | events_from
+    return b"".join(
+        (
+            chain_of(card_key, chain_before, content),
+            chain_before,
+            places.to_bytes(2 * _PLACE_BYTES, "big"),
+            content,
+        )
     )
 
 

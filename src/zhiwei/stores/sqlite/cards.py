@@ -12,7 +12,7 @@ from typing import Final, final
 from zhiwei.core.card_state import CardState
 from zhiwei.stores.coding.recent import decode_recent
 from zhiwei.stores.coding.settings import decode_settings
-from zhiwei.stores.coding.usage import Places, decode_usage
+from zhiwei.stores.coding.usage import decode_usage
 
 #: Cards whose rows are rewritten together: about as many as share a page of the file.
 GROUP_CARDS: Final = 12
@@ -33,8 +33,9 @@ class Slot:
         "image",
         "is_dirty",
         "is_used",
+        "last_entry",
+        "last_event",
         "number",
-        "places",
         "records",
         "sealed_recent",
         "spilled_until",
@@ -53,11 +54,12 @@ class Slot:
         self.sealed_recent = sealed_recent
         self.records = b""
         self.spilled_until = 0
-        #: The file as a value; None while only the bytes are kept. `version` and `places` are known
-        #: from the first time it was made.
+        #: The file as a value; None while only the bytes are kept. What follows is known from the
+        #: first time it was made: its version, and where its last entry and event stand.
         self.state: CardState | None = None
         self.version = 0
-        self.places: Places | None = None
+        self.last_entry = 0
+        self.last_event = 0
         #: Its row in `card_state` is older than this.
         self.is_dirty = False
         self.is_used = True
@@ -78,7 +80,8 @@ class Slot:
             self.sealed_recent = b""
         self.state = state
         self.version = state.version
-        self.places = places
+        self.last_entry = places.entry
+        self.last_event = places.event
         return state
 
 

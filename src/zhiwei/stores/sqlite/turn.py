@@ -20,13 +20,14 @@ from zhiwei.stores.coding.recent import (
     KEPT_SECONDS,
     RECORD_BYTES,
     encode_recent,
+    may_hold,
     record_of,
     rows_of,
     versions_found,
     without_expired,
 )
 from zhiwei.stores.coding.settings import encode_settings
-from zhiwei.stores.coding.usage import Places, encode_usage
+from zhiwei.stores.coding.usage import encode_usage
 from zhiwei.stores.sqlite.cards import Cards, Slot, Sweep
 from zhiwei.stores.sqlite.rows import MARK_EVERY, Rows
 
@@ -35,6 +36,9 @@ from zhiwei.stores.sqlite.rows import MARK_EVERY, Rows
 RECENT_MAX: Final = 128
 #: A command is shown at most this many earlier entries, the newest.
 RELATED_MAX: Final = 32
+
+
+_NO_IMAGE: Final = (b"", b"")
 
 
 @final
@@ -94,19 +98,18 @@ class Draft:
         self.added = b""
         self.has_spilled = False
         self.has_moved = False
-        #: Entries that this batch wrote, by version, and the latest of each group among them.
-        self.entries: dict[int, Entry] = {}
-        self.heads: dict[int, int] = {}
-        self.new_image: tuple[bytes, bytes] = (b"", b"")
+        #: Entries that this batch wrote, from version `base_version` + 1 on, and the latest
+        #: of each group among them.
+        self.entries: tuple[Entry, ...] = ()
+        self.heads: dict[int, Entry] | None = None
+        self.new_image = _NO_IMAGE
         if slot is not None:
             state = slot.opened_state()
             self.state = state
             self.settings = state.settings
             self.chain = state.chain
-            places = slot.places
-            assert places is not None
-            self.last_entry = self.base_entry = places.entry
-            self.last_event = places.event
+            self.last_entry = self.base_entry = slot.last_entry
+            self.last_event = slot.last_event
             self.base_version = state.version
             self.records = slot.records
             self.spilled_until = slot.spilled_until
@@ -199,10 +202,18 @@ class Turn:
     ) -> tuple[Related, tuple[int, ...]]:
         """The earlier entries that a command names, and their versions as they are noted."""
         now_ms = max(state.last_ms, self.clock_ms)
+        oldest = now_ms // 1000 - KEPT_SECONDS
+        original = command.original
+        keys = command.keys_to_find
+        if draft.spilled_until <= oldest and (original is None or not original.version):
+            for key in keys:
+                if may_hold(draft.records, key):
+                    break
+            else:
+                return NOTHING_RELATED, ()
         by_version: dict[int, Entry] = {}
-        for key in command.keys_to_find:
+        for key in keys:
             versions = versions_found(draft.records, key, now_ms)
-            oldest = now_ms // 1000 - KEPT_SECONDS
             if draft.spilled_until > oldest:
                 versions = self.rows.old_versions(draft.card_key, key, oldest) + versions
             for version in versions[-RELATED_MAX:]:
@@ -210,7 +221,6 @@ class Turn:
                     entry = self._entry(draft, version, key)
                     if entry is not None:
                         by_version[version] = entry
-        original = command.original
         if original is not None and 0 < original.version <= state.version:
             named = self._entry(draft, original.version, b"")
             if named is not None:
@@ -227,9 +237,8 @@ class Turn:
 
     def _entry(self, draft: Draft, version: int, key: bytes) -> Entry | None:
         """An entry of the card by version; None if `key` is given and is not one of its keys."""
-        fresh = draft.entries.get(version)
-        if fresh is not None:
-            return fresh
+        if version > draft.base_version:
+            return draft.entries[version - draft.base_version - 1]
         position = self.rows.position_of(
             draft.card_key, version, draft.base_version, draft.base_entry
         )
@@ -245,9 +254,9 @@ class Turn:
             if group is None or group.version in seen:
                 continue
             seen.append(group.version)
-            latest = draft.heads.get(group.version, 0)
-            if latest:
-                heads.append(draft.entries[latest])
+            latest = None if draft.heads is None else draft.heads.get(group.version)
+            if latest is not None:
+                heads.append(latest)
                 continue
             position = self.rows.head_of(draft.card_key, group.version)
             if position:
@@ -271,12 +280,14 @@ class Turn:
         group = entry.group
         if group is not None and group.version != version:
             self.heads[(card_key, group.version)] = position
-            draft.heads[group.version] = version
+            if draft.heads is None:
+                draft.heads = {}
+            draft.heads[group.version] = entry
         draft.state = after
         draft.chain = body[:HASH_BYTES]
         draft.last_entry = position
         draft.has_moved = True
-        draft.entries[version] = entry
+        draft.entries += (entry,)
         for place, event in enumerate(result.events):
             positions.event += 1
             at = positions.event
@@ -371,7 +382,8 @@ class Turn:
             slot.image = draft.new_image
             slot.state = state.chained(draft.chain)
             slot.version = state.version
-            slot.places = Places(draft.last_entry, draft.last_event)
+            slot.last_entry = draft.last_entry
+            slot.last_event = draft.last_event
             slot.records = draft.records
             slot.spilled_until = draft.spilled_until
             slot.sealed_recent = b""

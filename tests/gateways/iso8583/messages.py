@@ -64,6 +64,18 @@ def dialect_that_keeps_all(name: str) -> Dialect:
     return dataclasses.replace(dialects.named(name), withheld=frozenset())
 
 
+@cache
+def reader_of(name: str) -> Codec:
+    """A codec as the door has it. Shared: plans that it remembers change no outcome."""
+    return Codec(dialects.named(name))
+
+
+@cache
+def codec_that_keeps_all(name: str) -> Codec:
+    """A codec that can write and read whole messages."""
+    return Codec(dialect_that_keeps_all(name))
+
+
 def values(field: Field, *, printable: bool) -> st.SearchStrategy[str | bytes]:
     """Every value that a field can have; texts of printable characters, or of any byte."""
     least = 0 if field.length_digits else field.size

@@ -11,9 +11,11 @@ from tests.gateways.iso8583.messages import (
     DIALECTS,
     PANS,
     attempt,
+    codec_that_keeps_all,
     dialect_that_keeps_all,
     messages,
     purchase,
+    reader_of,
 )
 
 from zhiwei.gateways.iso8583 import dialect as dialects
@@ -43,7 +45,7 @@ def _fault(raw: bytes, codec: Codec = UNIONPAY) -> DecodeError:
 @given(data=st.data())
 def test_what_is_written_is_read_back(name: str, data: st.DataObject) -> None:
     """A message of any bytes comes back with the same fields, wherever it stands in a buffer."""
-    codec = Codec(dialect_that_keeps_all(name))
+    codec = codec_that_keeps_all(name)
     message = data.draw(messages(name))
     before, after = data.draw(st.binary(max_size=9)), data.draw(st.binary(max_size=9))
     raw = codec.encode(message)
@@ -56,7 +58,7 @@ def test_what_is_written_is_read_back(name: str, data: st.DataObject) -> None:
 @given(raw=st.binary(max_size=200))
 def test_any_bytes_give_a_message_or_a_decode_error(name: str, raw: bytes) -> None:
     """Nothing else ever comes out of decoding, and what is read can be written again."""
-    codec = Codec(dialect_that_keeps_all(name))
+    codec = codec_that_keeps_all(name)
     result = attempt(codec, raw)
     if isinstance(result, DecodeError):
         assert 0 <= result.position <= len(raw)
@@ -71,7 +73,7 @@ def test_a_damaged_message_gives_a_message_or_a_decode_error(
     name: str, data: st.DataObject
 ) -> None:
     """Bytes changed, lost or added deep inside a good message are found or harmless."""
-    codec = Codec(dialect_that_keeps_all(name))
+    codec = codec_that_keeps_all(name)
     raw = codec.encode(data.draw(messages(name)))
     at = data.draw(st.integers(0, len(raw)))
     lost = data.draw(st.integers(0, 3))
@@ -90,7 +92,7 @@ def test_a_damaged_message_gives_a_message_or_a_decode_error(
 @given(data=st.data())
 def test_a_message_cut_short_anywhere_is_truncated(name: str, data: st.DataObject) -> None:
     """A proper beginning of a message is never a message, and says so."""
-    codec = Codec(dialect_that_keeps_all(name))
+    codec = codec_that_keeps_all(name)
     raw = codec.encode(data.draw(messages(name)))
     cut = data.draw(st.integers(0, len(raw) - 1))
     assert _fault(raw[:cut], codec).fault is Fault.TRUNCATED
@@ -267,11 +269,11 @@ def test_neither_repr_nor_error_shows_a_card_number(name: str, data: st.DataObje
     if field.is_binary:
         value = pan.encode().ljust(0 if field.length_digits else field.size)
     fields: dict[int, str | bytes] = {number: value}
-    raw = Codec(dialect_that_keeps_all(name)).encode(Message.of(dialect.version + "200", fields))
+    raw = codec_that_keeps_all(name).encode(Message.of(dialect.version + "200", fields))
     damaged = raw + data.draw(st.binary(max_size=2))
     cut = data.draw(st.integers(0, len(damaged)))
     for given_bytes in (raw, damaged, damaged[:cut]):
-        result = attempt(Codec(dialect), given_bytes)
+        result = attempt(reader_of(name), given_bytes)
         shown = f"{result!r} {result}"
         if isinstance(result, DecodeError):
             shown += repr(result.partial)

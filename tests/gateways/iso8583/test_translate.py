@@ -6,13 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.gateways.iso8583.house import VAULT
-from tests.gateways.iso8583.messages import DIALECTS, PANS, REQUEST_FIELDS, messages, purchase
+from tests.gateways.iso8583.messages import (
+    DIALECTS,
+    PANS,
+    REQUEST_FIELDS,
+    messages,
+    purchase,
+    reader_of,
+)
 
 from zhiwei.core.command import Command, Original
 from zhiwei.core.identity import trace_key
 from zhiwei.core.request import Kind, MessageClass, Request
 from zhiwei.gateways.iso8583 import dialect as dialects
-from zhiwei.gateways.iso8583.codec import Codec
 from zhiwei.gateways.iso8583.message import Layout, Message
 from zhiwei.gateways.iso8583.translate import NAMES_MAX, NotTranslatableError, Translator
 from zhiwei.gateways.response_codes import ANSWERS
@@ -253,7 +259,7 @@ def test_chinese_merchant_names_are_read() -> None:
 def test_any_message_is_translated_or_refused(name: str, data: st.DataObject) -> None:
     """Whatever can be read is a command, or an answer that the tables have."""
     message = data.draw(messages(name))
-    codec = Codec(dialects.named(name))
+    codec = reader_of(name)
     raw = codec.encode(message)
     read = codec.decode(raw, 0, len(raw))
     types = ("0100", "0200", "0220", "0420", read.mti)

@@ -60,9 +60,10 @@ class Tables:
         self.is_long: Final[list[bool]] = [_announces_second(dialect, code) for code in range(256)]
         #: By number of length digits: bytes of the prefix, and the look of each length.
         self.length_sizes: Final[list[int]] = [0, 0] + [_length_size(dialect, n) for n in (2, 3, 4)]
-        none: list[str] = []
-        self.length_texts: Final[list[list[str]]] = [none, none] + [
-            _length_texts(dialect, digits) for digits in (2, 3, 4)
+        used = {field.length_digits for field in dialect.fields.values()}
+        self.length_texts: Final[list[list[str]]] = [
+            _length_texts(dialect, digits) if digits in used and digits > 0 else []
+            for digits in range(5)
         ]
         #: One byte of a length: what it is worth (-1 = not a digit), and what the one before it is
         #: multiplied by. Text counts in tens, packed digits in hundreds, binary in 256.

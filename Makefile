@@ -11,7 +11,7 @@ ARGS ?=
 
 export JOBS
 
-.PHONY: help setup demo test test-slow check format bench compiled lock clean
+.PHONY: help setup demo test test-slow check format bench compiled reference lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ compiled: setup ## a compiled copy of the package in build/compiled, for PYTHONP
 bench: setup ## measure it against its rivals on this machine (compiled where that is possible)
 	@if .venv/bin/python scripts/compile.py; then export PYTHONPATH=build/compiled; \
 	  elif [ $$? -ne 3 ]; then exit 1; fi; .venv/bin/zhiwei bench $(ARGS)
+
+reference: setup ## renew the pages of docs/reference/ from the code
+	@.venv/bin/python -m scripts.reference
 
 lock: ## renew the pins of the development set-up (requirements-dev.txt); needs uv
 	@scripts/lock.sh

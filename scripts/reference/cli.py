@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import typer
 from scripts.reference.errors import exit_codes
 from scripts.reference.markdown import code, codes, page, table
 
 from zhiwei.cli.main import app
+
+#: What a value of each type is called.
+_TAKES = {str: "TEXT", int: "NUMBER", float: "NUMBER", Path: "PATH"}
 
 INTRODUCTION = """\
 `zhiwei` is the one command; `zhiwei COMMAND --help` says the same as this page. What a command
@@ -47,8 +52,11 @@ def _below(name: str, command: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN40
 
 
 def _help(command: Any) -> str:  # noqa: ANN401 - as above
-    """The help text; one paragraph may hold an example."""
-    paragraphs = (command.help or "").split("\n\n")
+    """The help text; one paragraph may hold an example. A group's own command has a second one."""
+    text = command.help or ""
+    if hasattr(command, "commands"):
+        text += f"\n\n{inspect.getdoc(command.callback) or ''}"
+    paragraphs = text.split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
@@ -60,7 +68,7 @@ def _usage(name: str, command: Any) -> str:  # noqa: ANN401 - as above
 
 
 def _argument(parameter: Any) -> str:  # noqa: ANN401 - as above
-    word = str(parameter.human_readable_name).upper()
+    word = str(parameter.metavar or parameter.name).upper()
     return word if parameter.required else f"[{word}]"
 
 
@@ -77,8 +85,13 @@ def _names(parameter: Any) -> str:  # noqa: ANN401 - as above
     if not _is_option(parameter):
         return code(_argument(parameter))
     words = [*parameter.opts, *parameter.secondary_opts]
-    takes = "" if parameter.is_flag else f" {parameter.type.name.upper()}"
+    takes = "" if parameter.is_flag else f" {_value(parameter.type_descriptor.annotation)}"
     return codes(words[:-1]) + (", " if words[1:] else "") + code(words[-1] + takes)
+
+
+def _value(annotation: Any) -> str:  # noqa: ANN401 - a type of any kind
+    """What a value is called; an option that may be given several times has a list."""
+    return _TAKES[get_args(annotation)[0] if get_origin(annotation) is list else annotation]
 
 
 def _default(parameter: Any) -> str:  # noqa: ANN401 - as above

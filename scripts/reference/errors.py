@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from importlib import import_module
 
 from scripts.reference.markdown import code, page, table
 from scripts.reference.source import comments_in, source_files
 
 from zhiwei import engine
-from zhiwei.cli import main as command_line
 from zhiwei.core.result import Rejection
 from zhiwei.gateways.http.problems import CATALOGUE, Problem, problem_of_rejection
 
@@ -110,6 +110,8 @@ def _failures() -> Iterator[tuple[str, str]]:
 
 def exit_codes() -> list[tuple[str, str]]:
     """The exit codes as the command line's own docstring lists them."""
+    # The package has a function of the same name, which hides the module from `import`.
+    command_line = import_module("zhiwei.cli.main")
     text = " ".join((command_line.__doc__ or "").partition("Exit codes:")[2].split())
     found = []
     for item in text.rstrip(".").split(" · "):

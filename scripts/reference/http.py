@@ -28,8 +28,9 @@ that the cardholder was strongly authenticated for this very call; every looseni
 Bodies are JSON and strict: a name that is not in the contract, or a value of another type, is an
 error. Amounts are whole minor units, instants RFC 3339 in UTC. Every POST takes an
 `Idempotency-Key`: the same key with the same body gets the same answer again. Errors are
-[problem documents](errors.md). Lists are `{"object": "list", "data": [], "has_more": false}`, newest
-first, with `limit`, `starting_after` and `ending_before`. New fields and new values of enumerations
+[problem documents](errors.md). Lists are `{"object": "list", "data": [], "has_more": false}`,
+newest first, with `limit`, `starting_after` and `ending_before`. New fields and new values of
+enumerations
 may appear in answers without a new version of the interface."""
 
 SHAPES = """\

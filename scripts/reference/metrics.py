@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 from scripts.reference.markdown import code, codes, page, table
+from scripts.reference.openapi import bare_app
 
 from zhiwei.metrics import Metrics
 
@@ -35,6 +36,8 @@ def metrics_page() -> str:
 def series() -> list[tuple[str, str, Iterable[str], str]]:
     """Name, kind, labels and words of every series, as it is scraped."""
     registry = Metrics().registry
+    # The HTTP door adds its own when it is built.
+    bare_app(registry).build_middleware_stack()
     found = []
     collectors = dict.fromkeys(registry._collector_to_names)  # noqa: SLF001 - offers no other way
     for collector in collectors:

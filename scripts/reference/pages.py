@@ -11,6 +11,7 @@ from scripts.reference.errors import errors_page
 from scripts.reference.events import events_page
 from scripts.reference.http import http_page
 from scripts.reference.iso8583 import iso8583_page
+from scripts.reference.markdown import page, table
 from scripts.reference.metrics import metrics_page
 from scripts.reference.openapi import openapi_text
 from scripts.reference.policy import policy_page
@@ -20,7 +21,21 @@ from scripts.reference.source import ROOT
 
 FOLDER: Final = ROOT / "docs" / "reference"
 
+
+def index_page() -> str:
+    """What there is, for who opens the folder."""
+    rows = []
+    for name, make in PAGES.items():
+        if name.endswith(".md") and name != "README.md":
+            title = make().partition("\n# ")[2].partition("\n")[0]
+            rows.append((f"[{name}]({name})", title))
+    contract = ("[openapi.json](openapi.json)", "The contract of the HTTP door")
+    about = "These pages are made from the code by `make reference`; a test says when one is old."
+    return page("Reference 参考", about, table(("page", "what it holds"), [*rows, contract]))
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "README.md": index_page,
     "reasons.md": reasons_page,
     "settings.md": settings_page,
     "policy.md": policy_page,

@@ -34,7 +34,7 @@ def rows_of(
 def in_words(field: Schema, definitions: Schema) -> str:
     """Type, bounds and default of a field."""
     found = _resolved(field, definitions)
-    words = [_type(found, definitions)]
+    words = [_type(_without_null(field), definitions)]
     bounds = (("minimum", "at least"), ("maximum", "at most"), ("maxLength", "at most"))
     for key, say in bounds:
         if key in found and "enum" not in found:
@@ -55,15 +55,20 @@ def description_of(field: Schema, definitions: Schema) -> str:
 
 
 def _type(field: Schema, definitions: Schema) -> str:
+    if "$ref" in field:
+        found = _resolved(field, definitions)
+        name = str(field["$ref"]).rsplit("/", 1)[1]
+        return (
+            name.replace("_", " ").strip() if "properties" in found else _type(found, definitions)
+        )
     if "enum" in field:
         return codes(field["enum"], " · ")
     if "const" in field:
         return code(field["const"])
     if field.get("type") == "array":
-        inner = _resolved(field.get("items", {}), definitions)
-        return f"list of {_type(inner, definitions)}"
+        return f"list of {_type(field.get('items', {}), definitions)}"
     if "anyOf" in field:
-        kinds = (_type(_resolved(kind, definitions), definitions) for kind in field["anyOf"])
+        kinds = (_type(kind, definitions) for kind in field["anyOf"])
         return " or ".join(dict.fromkeys(kinds))
     if field.get("format") == "date-time":
         return "instant"
@@ -75,11 +80,14 @@ def _resolved(field: Schema, definitions: Schema) -> Schema:
     if "$ref" in field:
         named: Schema = definitions[field["$ref"].rsplit("/", 1)[1]]
         return _resolved(named, definitions)
-    if "anyOf" in field:
-        kinds = [kind for kind in field["anyOf"] if kind.get("type") != "null"]
-        if len(kinds) == 1:
-            return _resolved(kinds[0], definitions)
-    return field
+    plain = _without_null(field)
+    return field if plain is field else _resolved(plain, definitions)
+
+
+def _without_null(field: Schema) -> Schema:
+    """The field, or the one choice that it has besides `null`."""
+    kinds = [kind for kind in field.get("anyOf", ()) if kind.get("type") != "null"]
+    return kinds[0] if len(kinds) == 1 else field
 
 
 def _object_in(field: Schema, definitions: Schema) -> tuple[Schema | None, str]:

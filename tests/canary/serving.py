@@ -101,16 +101,22 @@ class Program:
 
 def _doors(process: subprocess.Popen[bytes], out: Path, err: Path) -> Doors:
     """The addresses that the server says once it listens."""
+    http, iso8583 = said_by(process, out, err, lines=2)
+    host, _, port = iso8583.removeprefix("iso8583 ").rpartition(":")
+    return Doors(http, (host, int(port)))
+
+
+def said_by(process: subprocess.Popen[bytes], out: Path, err: Path, *, lines: int) -> list[str]:
+    """The first lines that a program says, as soon as it has said them."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         said = out.read_text().split("\n")
-        if len(said) > 2:
-            host, _, port = said[1].removeprefix("iso8583 ").rpartition(":")
-            return Doors(said[0], (host, int(port)))
+        if len(said) > lines:
+            return said[:lines]
         if process.poll() is not None:
             break
         time.sleep(0.05)
-    raise AssertionError(f"the server did not start: {err.read_text()[-2000:]}")
+    raise AssertionError(f"the program did not start: {err.read_text()[-2000:]}")
 
 
 def exchanged(address: tuple[str, int], sent: bytes) -> bytes:

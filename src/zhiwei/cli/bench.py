@@ -78,7 +78,7 @@ def compare(
 @bench.command()
 def crash(
     rounds: Rounds = 200,
-    cards: Annotated[int, typer.Option(min=1)] = 500,
+    cards: Annotated[int, typer.Option(min=1, help="Cards in the store.")] = 500,
     seed: Annotated[int, typer.Option(help="Draws the instants of the kills.")] = 1,
     as_json: Json = False,
 ) -> None:

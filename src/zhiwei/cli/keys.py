@@ -61,7 +61,10 @@ def list_keys(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
 
 
 @keys.command("revoke")
-def revoke(key_id: str, data: DataDir = Path("data")) -> None:
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The id that `keys list` shows.")],
+    data: DataDir = Path("data"),
+) -> None:
     """Revoke a key for good; the running server refuses it from its next call.
 
     Example: `zhiwei keys revoke key_… --data ./data`

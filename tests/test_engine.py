@@ -48,9 +48,6 @@ class Watch:
         """Note the failure."""
         self.failures.append((failure, count))
 
-    def observe_tidy(self) -> None:
-        """Nothing to note."""
-
 
 class StandingClock:
     """It is always the same instant."""

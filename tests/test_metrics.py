@@ -27,13 +27,19 @@ def test_a_flood_of_format_errors_is_counted_and_not_all_logged(
     assert len(lines) == 1
 
 
-def test_a_store_that_cannot_write_makes_the_house_unready() -> None:
-    """Readiness says why, until something could be written again."""
+def test_a_store_that_cannot_write_makes_the_house_unready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Readiness says why, until a batch was written or it is time to try again."""
+    monkeypatch.setattr("zhiwei.metrics.monotonic", lambda: 100.0)
     metrics = Metrics()
     assert metrics.unready() == ""
     metrics.observe_failure(Failure.UNAVAILABLE, 3, StoreUnavailableError("no space is left"))
     assert metrics.unready() == "no space is left"
-    metrics.observe_tidy()
+    metrics.observe_batch([], waited_seconds=0.1, commit_seconds=0.1, queue=0)
+    assert metrics.unready() == ""
+    metrics.observe_failure(Failure.UNAVAILABLE, 3, StoreUnavailableError("no space is left"))
+    monkeypatch.setattr("zhiwei.metrics.monotonic", lambda: 110.0)
     assert metrics.unready() == ""
     metrics.observe_failure(Failure.BUSY, 2, None)
     assert metrics.unready() == ""

@@ -72,10 +72,6 @@ class Observer(Protocol):
         """`count` commands got no result; `error` says why where an exception did it."""
         ...
 
-    def observe_tidy(self) -> None:
-        """The store was tidied, so it can write."""
-        ...
-
 
 class StoppedError(ZhiweiError):
     """the engine has stopped; nothing was written"""
@@ -163,7 +159,6 @@ class Engine:
                 more = True
                 while more and not self._units:
                     more = await self._store.tidy(self._clock.now_ms())
-                    self._observer.observe_tidy()
                     await asyncio.sleep(0)
             except StoreUnavailableError as error:
                 self._observer.observe_failure(Failure.UNAVAILABLE, 0, error)

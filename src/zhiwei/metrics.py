@@ -24,6 +24,8 @@ _log: Final = structlog.get_logger()
 _SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 #: Format errors that are logged in one second; all of them are counted.
 _LINES_A_SECOND: Final = 20
+#: How long a failed write keeps traffic away, unless a batch is committed before.
+_UNREADY_SECONDS: Final = 10.0
 _BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -34,6 +36,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry()
         self._unready = ""
+        self._unready_until = 0.0
         self._logged_second = 0
         self._logged = 0
         self.decisions: Final = Counter(
@@ -133,6 +136,7 @@ class Metrics:
         self.store_failures.inc()
         if failure is Failure.UNAVAILABLE:
             self._unready = str(error)
+            self._unready_until = monotonic() + _UNREADY_SECONDS
         # The exception's text may quote what a caller sent; its type and place are enough.
         _log.error(
             "batch_failed",
@@ -142,10 +146,6 @@ class Metrics:
             detail=str(error) if failure is Failure.UNAVAILABLE else "",
             exc_info=error if failure is Failure.BUG else None,
         )
-
-    def observe_tidy(self) -> None:
-        """The store can write."""
-        self._unready = ""
 
     def observe_format_error(
         self, fault: str, field: int, position: int, mti: str, stan: str
@@ -168,8 +168,12 @@ class Metrics:
         self.connections.set(count)
 
     def unready(self) -> str:
-        """Why the house takes no work now; empty while it does."""
-        return self._unready
+        """Why the house takes no work now; empty while it does.
+
+        A house that could not write asks for work again after a while: only a batch can show that
+        the disk has room once more.
+        """
+        return self._unready if monotonic() < self._unready_until else ""
 
     def text(self) -> bytes:
         """The series in Prometheus's text format."""

@@ -49,9 +49,11 @@ class PatientConnection(H11Protocol):
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """From here on uvicorn's own idle timer runs; a half request starts ours again."""
+        """From here on uvicorn's own idle timer runs; ours if half a head is here already."""
         self._wait_no_more()
         super().on_response_complete()
+        if self.conn.trailing_data[0] and not self._is_answering():
+            self._wait()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, in the shape of every error; what was sent is not repeated."""

@@ -94,13 +94,11 @@ def _complete(path: str, method: str, operation: Document) -> None:
         operation["description"] = (
             f"{operation.get('description', '')}\n\nScopes: {', '.join(scopes)}."
         ).strip()
-        statuses |= {400, 401, 403, 422, 429}
-        if "issuer" in scopes and method != "get":
-            parameters.append(_header("Authentication-Strength", _STRENGTH, ["strong"]))
-    if "{" in path:
-        statuses.add(404)
+        statuses |= {400, 401, 403, 404, 422, 429}
+        if method != "get" and any(part in path for part in _MAY_LOOSEN) and ":" not in path:
+            parameters.append(_header("Authentication-Strength", _STRENGTH))
     if method in _BODY_METHODS:
-        statuses |= {404, 408, 409, 413, 415}
+        statuses |= {408, 409, 413, 415}
     if method == "post" and SCOPES in operation:
         parameters.append(_header("Idempotency-Key", _IDEMPOTENCY))
     is_control = "/controls/" in path and method in ("put", "delete")
@@ -115,7 +113,19 @@ def _complete(path: str, method: str, operation: Document) -> None:
         responses.setdefault(str(status), {"$ref": f"#/components/responses/Problem{status}"})
 
 
-_STRENGTH: Final = "From issuer keys only: the cardholder was strongly authenticated for this call."
+#: Parts of the paths of calls that may be a loosening.
+_MAY_LOOSEN: Final = (
+    "/controls/",
+    "/stop",
+    "/kill_switch",
+    "/exceptions",
+    "/bindings/",
+    "/respond",
+)
+_STRENGTH: Final = (
+    "`strong`: the cardholder was strongly authenticated for this call."
+    " Believed from issuer keys only."
+)
 _IDEMPOTENCY: Final = "1 to 255 visible ASCII characters."
 
 

@@ -235,12 +235,15 @@ def _confirmed(case: Case, request: Request, group: Group) -> Result:
         bookings = _with_booking(bookings, more)
     after = Group(group.version, group.state, bookings, told, group.refunded_minor)
     holds = _holds_after(case, group, after)
+    # A completion may be taken back, and then what it found stands again.
+    is_completion = request.kind is Kind.COMPLETION
     return finished(
         case,
         case.state.followed_by(case.moment.now_ms, usage=usage, holds=holds),
         Outcome.APPROVE,
         NO_OPINION,
         group=after,
+        note=what_stood(group, case.state.holds) if is_completion else "",
     )
 
 
@@ -366,7 +369,7 @@ def _with_booking(bookings: tuple[Booking, ...], more: Booking) -> tuple[Booking
 
 
 def _standing_after(case: Case, original: Entry) -> int | None:
-    """What stands after a reversal, in the card's currency; None = more than there ever was.
+    """What stands after a reversal, in the card's currency; None = all that is counted.
 
     A replacement amount is in the original's transaction currency; where that is not the card's,
     what stands is in proportion, rounded up, so that a limit never gets back too much.
@@ -376,11 +379,12 @@ def _standing_after(case: Case, original: Entry) -> int | None:
     request = original.command.request
     if replacement < 0 or request is None:
         return 0
-    if request.amount_minor <= replacement:
-        return None
-    billed = billed_minor(case.state, request)
-    if request.currency == case.state.settings.profile.currency or request.amount_minor == 0:
+    if request.currency == case.state.settings.profile.currency:
         return replacement
+    billed = billed_minor(case.state, request)
+    if billed <= 0 or request.amount_minor == 0:
+        # Nobody told what it is in the card's currency, so nothing of it is counted.
+        return None
     return -(-billed * replacement // request.amount_minor)
 
 

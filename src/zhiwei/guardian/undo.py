@@ -35,12 +35,17 @@ def is_follow_up(entry: Entry) -> bool:
 
 
 def what_stood(group: Group, holds: tuple[Hold, ...]) -> str:
-    """What a void or completion found standing: state, amount, and until when a hold held."""
+    """What a void or completion found standing.
+
+    State, amount, until when a hold held, and what of the amount was still booked (a refund before
+    may have given back some of it).
+    """
     expires_ms = 0
     for hold in holds:
         if hold.group == group.version:
             expires_ms = hold.expires_ms
-    return f"{group.state.name.lower()} {group.approved_minor} {expires_ms}"
+    state_name = group.state.name.lower()
+    return f"{state_name} {group.approved_minor} {expires_ms} {booked_minor(group.bookings)}"
 
 
 def undo(case: Case, original: Entry, group: Group) -> Result:
@@ -105,17 +110,16 @@ def _refund_undone(case: Case, original: Entry, group: Group) -> Result:
 
 def _restored(case: Case, original: Entry, group: Group) -> Result:
     """Let a transaction stand again as it did before its void or completion."""
-    state_name, amount, expires = original.note.split()
+    state_name, amount, expires, booked_then = original.note.split()
     stood = GroupState[state_name.upper()]
     stood_minor = int(amount)
     expires_ms = int(expires)
-    is_latest = original.group is not None and group.state is original.group.state
-    if not is_latest or group.state not in (GroupState.VOIDED, GroupState.COMPLETED):
+    if not _is_as_left(original, group):
         return _nothing(case, group)
     if stood is GroupState.HELD and expires_ms <= case.moment.now_ms:
         # The hold would have lapsed by now, and given back all it held.
         return _nothing(case, group)
-    more = stood_minor - booked_minor(group.bookings)
+    more = int(booked_then) - booked_minor(group.bookings)
     counts = 1 - sum([booking.count for booking in group.bookings])
     if more >= 0:
         usage, bookings = _booked_again(case, group, more, counts)
@@ -131,6 +135,20 @@ def _restored(case: Case, original: Entry, group: Group) -> Result:
         hold = Hold(group.version, expires_ms, stood_minor, code, merchant_id, bookings)
         holds = with_hold(holds, hold)
     return _done(case, original, after, usage, holds, -more)
+
+
+def _is_as_left(original: Entry, group: Group) -> bool:
+    """Whether a group is in the state in which a void or completion left it.
+
+    A completion of what was no hold (an advice of an approved purchase) leaves the state as it was;
+    then the amount tells whether anything came after.
+    """
+    left = original.group
+    if left is None or group.state is not left.state:
+        return False
+    if group.state in (GroupState.VOIDED, GroupState.COMPLETED):
+        return True
+    return group.state is GroupState.APPROVED and group.approved_minor == left.approved_minor
 
 
 def _booked_again(

@@ -31,6 +31,8 @@ _SPENDING: Final = (
 )
 #: What was spent longer ago than this can be in no current window.
 _KEPT_DAYS: Final = 380
+#: Day 0 of bookings, 1970-01-01, as the standard library counts days.
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _PERIODS: Final = ("day", "week", "month", "year")
 
 
@@ -56,10 +58,18 @@ class _Account:
     lapses: dict[int, int] = field(default_factory=dict)
     #: The same for those that were completed or voided, should that be taken back.
     ended: dict[int, int] = field(default_factory=dict)
+    #: What stands approved of each group; a refund gives back what was spent and not this.
+    approved: dict[int, int] = field(default_factory=dict)
 
     def of_group(self, group: int) -> list[_Spend]:
         """What a group spent, the latest first."""
         return [spend for spend in reversed(self.spends) if spend.group == group]
+
+    def forget_before(self, ordinal: int) -> None:
+        """Forget the groups of which nothing was spent since a day."""
+        kept = {spend.group for spend in self.spends if spend.day.toordinal() >= ordinal}
+        self.spends = [spend for spend in self.spends if spend.group in kept]
+        self.approved = {g: minor for g, minor in self.approved.items() if g in kept}
 
     def end_hold(self, group: int) -> None:
         """A pre-authorization is not open any more."""
@@ -101,14 +111,14 @@ class Recount:
             self._count(account, entry, request)
         oldest = _day(account, entry.now_ms).toordinal() - _KEPT_DAYS
         if account.spends and account.spends[0].day.toordinal() < oldest:
-            account.spends = [s for s in account.spends if s.day.toordinal() >= oldest]
+            account.forget_before(oldest)
 
     def differences(self, card_key: bytes, state: CardState) -> list[str]:
         """How the counters of a file differ from this count, in words; empty = they agree."""
         account = self._accounts.get(card_key)
         if account is None:
             return ["no entry opened it"]
-        today = _day(account, state.last_ms)
+        counted = _totals(account, _day(account, state.last_ms))
         found: list[str] = []
         for channel in LimitChannel:
             name = channel.name.lower()
@@ -120,11 +130,11 @@ class Recount:
                 (spent.year_amount, spent.year_count),
             )
             for period, pair in zip(_PERIODS, stored, strict=True):
-                counted = _sum(account, name, period, today)
-                if counted != pair:
+                amount, count = counted.get((name, period), (0, 0))
+                if (amount, count) != pair:
                     found.append(
                         f"its {name} {period} counter says amount {pair[0]} count {pair[1]},"
-                        f" the journal adds up to {counted[0]} and {counted[1]}"
+                        f" the journal adds up to {amount} and {count}"
                     )
         return found
 
@@ -145,6 +155,12 @@ class Recount:
         billed = _billed(account, request)
         known = account.of_group(group.version)
         today = _day(account, entry.now_ms)
+        before = account.approved.get(group.version, 0)
+        is_increment = request.message_class is MessageClass.INCREMENT
+        account.approved[group.version] = before + billed if is_increment else billed
+        if not known and group.version != entry.version:
+            _recall(account, group)
+            return
         if not known:
             account.spends.append(_Spend(group.version, today, _channels(request), billed, 1))
             if group.state is GroupState.HELD:
@@ -155,10 +171,9 @@ class Recount:
                     # A file remembers no more; what it forgets never lapses, and stays counted.
                     del account.lapses[min(account.lapses, key=account.lapses.__getitem__)]
             return
-        stands = sum(spend.amount for spend in known)
-        # A completion, or an advice of what was approved, says what is taken in all.
-        is_increment = request.message_class is MessageClass.INCREMENT
-        more = billed if is_increment else billed - stands
+        # A completion, or an advice of what was approved, says what is taken in all; what a refund
+        # gave back before stays given back.
+        more = billed if is_increment else billed - before
         if request.kind is Kind.COMPLETION:
             account.end_hold(group.version)
         if more < 0:
@@ -166,6 +181,15 @@ class Recount:
         elif more > 0:
             first = known[-1]
             account.spends.append(_Spend(group.version, today, first.channels, more, 0))
+
+
+def _recall(account: _Account, group: Group) -> None:
+    """Follow up a group that was spent too long ago to be kept: only what it spent today counts."""
+    for booking in group.bookings:
+        day = date.fromordinal(booking.day + _EPOCH_ORDINAL)
+        names = [c.name.lower() for c in LimitChannel if booking.channels >> c & 1]
+        spend = _Spend(group.version, day, frozenset(names), booking.amount_minor, booking.count)
+        account.spends.append(spend)
 
 
 def _align(account: _Account, group: Group) -> None:
@@ -176,6 +200,7 @@ def _align(account: _Account, group: Group) -> None:
     known = account.of_group(group.version)
     if not known:
         return
+    account.approved[group.version] = group.approved_minor
     first = known[-1]
     amount = sum(booking.amount_minor for booking in group.bookings)
     count = sum(booking.count for booking in group.bookings)
@@ -198,14 +223,17 @@ def _lapse(account: _Account, now_ms: int) -> None:
             account.spends = [spend for spend in account.spends if spend.group != group]
 
 
-def _sum(account: _Account, channel: str, period: str, today: date) -> tuple[int, int]:
-    """Amount and count of a channel in the period that holds `today`."""
-    spends = [
-        spend
-        for spend in account.spends
-        if channel in spend.channels and _label(spend.day, period) == _label(today, period)
-    ]
-    return sum(spend.amount for spend in spends), sum(spend.count for spend in spends)
+def _totals(account: _Account, today: date) -> dict[tuple[str, str], tuple[int, int]]:
+    """Amount and count by channel and period, in the periods that hold `today`."""
+    totals: dict[tuple[str, str], tuple[int, int]] = {}
+    for spend in account.spends:
+        for period in _PERIODS:
+            if _label(spend.day, period) != _label(today, period):
+                continue
+            for channel in spend.channels:
+                amount, count = totals.get((channel, period), (0, 0))
+                totals[channel, period] = (amount + spend.amount, count + spend.count)
+    return totals
 
 
 def _label(day: date, period: str) -> str:

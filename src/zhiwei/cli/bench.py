@@ -146,3 +146,32 @@ def races(
         print(f"unanswered: {found.unanswered}")
     if not found.is_clean:
         raise typer.Exit(_EXIT_NO)
+
+
+@bench.command()
+def sequences(
+    count: Annotated[int, typer.Option(min=1, help="How many sequences.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Seed of the first; the next has the next.")] = 1,
+    processes: Annotated[int, typer.Option(min=0, help="0 = two where there are two cores.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Send random sequences through the guardian, and hold the counters against a recount.
+
+    Requests, repeats, conflicts, reversals, completions, refunds, answers, changed controls, and a
+    clock that jumps. What breaks a rule is told with its seed and the fewest steps that break it;
+    exit code 1.
+
+    Example: `zhiwei bench sequences --count 1 --seed 4711` plays sequence 4711 again.
+    """
+    from zhiwei.bench import sequences as lives
+
+    with on_progress("sequences") as tell:
+        found = lives.sequences(
+            lives.SequenceOptions(count, seed, processes), lambda done: tell(done, count)
+        )
+    if as_json:
+        _print_json({**dataclasses.asdict(found), "clean": found.is_clean})
+    else:
+        print("\n".join(found.lines()))
+    if not found.is_clean:
+        raise typer.Exit(_EXIT_NO)

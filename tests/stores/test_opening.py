@@ -28,6 +28,7 @@ from zhiwei.stores.sqlite.connection import (
     migrations,
 )
 from zhiwei.stores.sqlite.lock import LOCK_NAME, DataInUseError
+from zhiwei.stores.sqlite.snapshot import Snapshot
 from zhiwei.stores.sqlite.store import Bounds, SqliteStore
 
 
@@ -205,6 +206,30 @@ def test_a_new_file_says_whose_it_is(tmp_path: Path) -> None:
         assert new.execute("pragma user_version").fetchone() == (max(migrations()),)
 
 
+def test_an_sqlite_that_is_too_old_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the version that is there and the one that is needed."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
+    with pytest.raises(StoreUnavailableError, match=r"3\.37 or newer is needed"):
+        SqliteStore(tmp_path)
+
+
+def test_a_stop_that_takes_too_long_leaves_the_rest_to_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost: what was not swept is in the log."""
+    store = SqliteStore(tmp_path)
+    done(store.transact([registration(n) for n in range(40)], STEP, NOON))
+    done(store.transact([purchase(n, 100 + n) for n in range(40)], STEP, NOON))
+    monkeypatch.setattr("zhiwei.stores.sqlite.store._CLOSING_SECONDS", -1.0)
+    done(store.close())
+    assert verify(tmp_path / FILE_NAME).is_clean
+    store = SqliteStore(tmp_path)
+    assert {file.version for file in store.reader().cards()} == {2}
+    done(store.close())
+
+
 def test_a_clean_stop_leaves_one_file_and_an_empty_log(tmp_path: Path) -> None:
     """Everything is in the one file, every row up to date; it can be copied as it is."""
     store = SqliteStore(tmp_path)
@@ -266,3 +291,33 @@ def outline(database: sqlite3.Connection) -> list[tuple[str, ...]]:
     return sorted(
         (kind, name, table, " ".join((sql or "").split())) for kind, name, table, sql in rows
     )
+
+
+def test_who_only_reads_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Files that belong to whoever verified could keep the server from starting."""
+    filled(tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert verify(tmp_path / FILE_NAME).is_clean
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_server_that_starts_while_the_file_is_read_alone_is_noticed(tmp_path: Path) -> None:
+    """What was read by then may be wrong, and nobody must rely on it."""
+    filled(tmp_path)
+    snapshot = Snapshot(tmp_path / FILE_NAME)
+    store = SqliteStore(tmp_path)
+    done(store.transact([purchase(1, 2)], STEP, NOON))
+    with pytest.raises(StoreUnavailableError, match="started meanwhile"), snapshot:
+        list(snapshot.entries())
+    done(store.close())
+
+
+def test_a_snapshot_beside_a_server_does_not_move(tmp_path: Path) -> None:
+    """What is committed after it was taken is not in it."""
+    store = SqliteStore(tmp_path)
+    done(store.transact([registration(1), purchase(1, 1)], STEP, NOON))
+    with Snapshot(tmp_path / FILE_NAME) as snapshot:
+        done(store.transact([purchase(1, 2)], STEP, NOON))
+        assert len(list(snapshot.entries())) == 2
+        assert snapshot.files()[key_of(1)].opened_state().version == 2
+    done(store.close())

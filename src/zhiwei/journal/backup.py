@@ -14,7 +14,7 @@ from typing import Final
 
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.keyring import FILE_NAME as KEYS_FILE_NAME
-from zhiwei.stores.sqlite.connection import FILE_NAME, check_is_ours, open_reader
+from zhiwei.stores.sqlite.connection import FILE_NAME, check_is_ours, open_visitor
 
 OnProgress = Callable[[int, int], None]
 _LOOK_SECONDS: Final = 0.2
@@ -51,7 +51,7 @@ def _copy(
 ) -> int:
     """Copy one database as of one instant; bytes written."""
     target.touch(mode=0o600)
-    with closing(open_reader(source)) as reader, closing(sqlite3.connect(target)) as copy:
+    with closing(open_visitor(source)) as reader, closing(sqlite3.connect(target)) as copy:
         if is_ours:
             check_is_ours(reader)
         # One reading for the whole copy: what the server commits meanwhile is not in it.

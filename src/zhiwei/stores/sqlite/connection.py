@@ -19,6 +19,8 @@ PAGE_BYTES: Final = 4096
 _PACKAGE: Final = "zhiwei.stores.sqlite"
 _MIGRATION: Final = re.compile(r"(\d{4})\.sql")
 _BUSY_SECONDS: Final = 5.0
+#: The first SQLite with strict tables.
+_OLDEST_SQLITE: Final = (3, 37, 0)
 
 
 class NewerDataError(ZhiweiError):
@@ -45,6 +47,9 @@ def open_writer(path: Path, cache_bytes: int) -> sqlite3.Connection:
     Raises:
         StoreUnavailableError: the file cannot be opened or written.
     """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        message = f"this Python has SQLite {sqlite3.sqlite_version}; 3.37 or newer is needed"
+        raise StoreUnavailableError(message)
     try:
         connection = sqlite3.connect(
             path,
@@ -77,9 +82,30 @@ def open_reader(path: Path) -> sqlite3.Connection:
     Raises:
         StoreUnavailableError: the file cannot be opened.
     """
+    return _open_reader(path, "mode=ro")
+
+
+def open_visitor(path: Path) -> sqlite3.Connection:
+    """A connection for who reads from another process, whether a server is there or not.
+
+    Where none is, nothing is created beside the file: files of SQLite that belong to whoever came
+    by could keep the server from starting later.
+
+    Raises:
+        StoreUnavailableError: the file cannot be opened.
+    """
+    return _open_reader(path, "mode=ro" if has_log(path) else "mode=ro&immutable=1")
+
+
+def has_log(path: Path) -> bool:
+    """Whether the write-ahead log is there: some process has the file open, or died with it."""
+    return path.with_name(path.name + "-wal").exists()
+
+
+def _open_reader(path: Path, mode: str) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode=ro",
+            f"file:{quote(str(path))}?{mode}",
             uri=True,
             timeout=_BUSY_SECONDS,
             isolation_level=None,

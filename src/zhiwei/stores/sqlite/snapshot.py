@@ -16,7 +16,7 @@ from zhiwei.ports import CorruptFileError, StoreUnavailableError
 from zhiwei.stores.coding.frame import DAMAGE
 from zhiwei.stores.coding.usage import version_and_places
 from zhiwei.stores.sqlite.cards import Cards, Slot, Sweep
-from zhiwei.stores.sqlite.connection import check_is_ours, open_reader
+from zhiwei.stores.sqlite.connection import check_is_ours, has_log, open_visitor
 from zhiwei.stores.sqlite.queries import QUERIES
 from zhiwei.stores.sqlite.recovery import load
 from zhiwei.stores.sqlite.rows import Rows
@@ -37,7 +37,9 @@ class Snapshot:
         """
         if not path.is_file():
             raise StoreUnavailableError(f"there are no data at `{path}`")
-        self._connection: Final = open_reader(path)
+        self._path: Final = path
+        self._is_alone: Final = not has_log(path)
+        self._connection: Final = open_visitor(path)
         try:
             check_is_ours(self._connection)
             self._connection.execute("begin")
@@ -65,6 +67,9 @@ class Snapshot:
         trace: TracebackType | None,
     ) -> None:
         self._connection.close()
+        if kind is None and self._is_alone and has_log(self._path):
+            message = "a server was started meanwhile, so this may be wrong; do it again"
+            raise StoreUnavailableError(message)
 
     def entries(self) -> Iterator[tuple[int, bytes, int, bytes]]:
         """Position, card key, version and body of all journal rows, by position."""

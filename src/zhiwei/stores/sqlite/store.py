@@ -41,8 +41,12 @@ _log: Final = structlog.get_logger()
 _IDLE_ROWS: Final = 400
 #: Rows of the log that are deleted with one commit, at most.
 _TRIM_MAX: Final = 4
+_IDLE_TRIM: Final = 8
 #: Groups of cards that are swept at once when there is nothing else to do; about a millisecond.
 _IDLE_GROUPS: Final = 8
+#: And when the store is closed, for at most so long; what is left then is read at the next start.
+_CLOSING_GROUPS: Final = 512
+_CLOSING_SECONDS: Final = 5.0
 #: Nothing was committed for so long: there is nothing else to do.
 _IDLE_SECONDS: Final = 0.5
 #: Every so many commits something is forgotten, if that is due, however busy it is.
@@ -194,15 +198,16 @@ class SqliteStore:
         return self._reader
 
     async def close(self) -> None:
-        """Bring every row up to date, copy the log into the file, and let go of the directory."""
+        """Bring the rows up to date, copy everything into the file, and let go of the directory."""
         if not self._is_open:
             return
         self._is_open = False
         self._checkpoints.stop()
+        until = monotonic() + _CLOSING_SECONDS
         try:
-            while not self._sweep.is_clean:
-                self._sweep_on(_IDLE_GROUPS)
-            while self._sweep.trimmed_log < self._sweep.log_number:
+            while not self._sweep.is_clean and monotonic() < until:
+                self._sweep_on(_CLOSING_GROUPS)
+            while self._sweep.is_clean and self._sweep.trimmed_log < self._sweep.log_number:
                 self._trim()
             copy_all(self._connection)
         except sqlite3.Error as error:
@@ -301,7 +306,7 @@ class SqliteStore:
 
     def _trim(self) -> None:
         """Delete a few rows of the log; only while every row of `card_state` is up to date."""
-        trim_to = min(self._sweep.log_number, self._sweep.trimmed_log + 2 * _TRIM_MAX)
+        trim_to = min(self._sweep.log_number, self._sweep.trimmed_log + _IDLE_TRIM)
         with self._checkpoints.gate, self._transaction():
             self._connection.execute(QUERIES["delete_images"], (trim_to,))
         self._sweep.trimmed_log = trim_to

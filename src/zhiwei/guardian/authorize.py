@@ -41,11 +41,6 @@ _CODE_SPACE = 1_000_000
 
 def authorize(case: Case, request: Request) -> Result:
     """Judge a request and carry out the answer. A refusal spends nothing."""
-    reversed_before = reversal_that_came_first(case, request)
-    if reversed_before is not None:
-        facts = (("reversal_version", reversed_before.version),)
-        finding = Finding(Outcome.REFUSE, Reason.REVERSED_BEFORE_ARRIVAL, "issuer", facts)
-        return refused(case, (finding,))
     if request.kind is Kind.BINDING and not _has_room_for(case.state.settings, request):
         facts = (("bindings_max", BINDINGS_MAX),)
         full = Finding(Outcome.REFUSE, Reason.INSTITUTION_BLOCKED, "issuer", facts)
@@ -106,6 +101,13 @@ def refused(case: Case, findings: Findings) -> Result:
     """Refuse. Permissions, counters and holds stay as they were."""
     state = case.state.followed_by(case.moment.now_ms)
     return finished(case, state, Outcome.REFUSE, findings)
+
+
+def refused_as_reversed(case: Case, reversal: Entry) -> Result:
+    """Refuse a request whose reversal came before it."""
+    facts = (("reversal_version", reversal.version),)
+    finding = Finding(Outcome.REFUSE, Reason.REVERSED_BEFORE_ARRIVAL, "issuer", facts)
+    return refused(case, (finding,))
 
 
 def note_credit(case: Case) -> Result:

@@ -19,7 +19,15 @@ from zhiwei.core.windows import Moment
 from zhiwei.guardian.authorize import authorize, note_credit
 from zhiwei.guardian.case import Case, Rules
 from zhiwei.guardian.changes import carry_out
-from zhiwei.guardian.follow_up import advise, complete, increment, refund, reverse, void
+from zhiwei.guardian.follow_up import (
+    advise,
+    answered_by_its_reversal,
+    complete,
+    increment,
+    refund,
+    reverse,
+    void,
+)
 from zhiwei.guardian.registration import register
 
 
@@ -72,6 +80,9 @@ def _answer(case: Case, request: Request) -> Result:
         return reverse(case, request)
     if message_class is MessageClass.ADVICE:
         return advise(case, request)
+    overtaken = answered_by_its_reversal(case, request)
+    if overtaken is not None:
+        return overtaken
     if message_class is MessageClass.INCREMENT:
         return increment(case, request)
     kind = request.kind

@@ -25,6 +25,7 @@ from zhiwei.guardian.authorize import (
     booking_at,
     finished,
     refused,
+    refused_as_reversed,
     reversal_that_came_first,
     with_hold,
 )
@@ -57,6 +58,19 @@ def reverse(case: Case, request: Request) -> Result:
     state = GroupState.REVERSED if stands == 0 else group.state
     settings = _pass_reopened(case, original) if stands == 0 else None
     return _give_back(case, group, stands, state, (event,), settings)
+
+
+def answered_by_its_reversal(case: Case, request: Request) -> Result | None:
+    """The answer to a request whose reversal overtook it; None where none did.
+
+    What would take money is refused; what gives it back is accepted and moves nothing.
+    """
+    reversal = reversal_that_came_first(case, request)
+    if reversal is None:
+        return None
+    if request.is_debit or request.kind in (Kind.BINDING, Kind.BALANCE_INQUIRY):
+        return refused_as_reversed(case, reversal)
+    return _no_effect(case, None)
 
 
 def void(case: Case, request: Request) -> Result:
@@ -171,7 +185,7 @@ def increment(case: Case, request: Request) -> Result:
     if verdict.outcome is not Outcome.APPROVE or total:
         return refused(case, in_order([*verdict.findings, *total]))
     billed = max(billed_minor(case.state, request), 0)
-    channels = group.bookings[0].channels if group.bookings else channels_of(request, case.state)
+    channels = group.bookings[0].channels
     booking = booking_at(case.moment, billed, 0, channels)
     usage = booked(case, case.state.usage, booking, group.version)
     bookings = _with_booking(group.bookings, booking)
@@ -352,19 +366,18 @@ def _is_over(case: Case, group: Group) -> bool:
 
 def _with_booking(bookings: tuple[Booking, ...], more: Booking) -> tuple[Booking, ...]:
     """The bookings of a group with one more; bookings in the same windows become one."""
-    if bookings:
-        last = bookings[-1]
-        if last.day == more.day and last.channels == more.channels:
-            merged = Booking(
-                last.amount_minor + more.amount_minor,
-                last.count + more.count,
-                last.channels,
-                last.day,
-                last.week,
-                last.month,
-                last.year,
-            )
-            return (*bookings[:-1], merged)
+    last = bookings[-1]
+    if last.day == more.day and last.channels == more.channels:
+        merged = Booking(
+            last.amount_minor + more.amount_minor,
+            last.count + more.count,
+            last.channels,
+            last.day,
+            last.week,
+            last.month,
+            last.year,
+        )
+        return (*bookings[:-1], merged)
     return (*bookings, more)
 
 

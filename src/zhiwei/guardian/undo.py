@@ -70,9 +70,12 @@ def was_undone(case: Case, original: Entry) -> bool:
             continue
         if entry.flags & (Flag.NO_EFFECT | Flag.UNMATCHED):
             continue
-        is_named_by_trace = bool(named.trace_key) and named.trace_key == original.command.trace_key
-        if named.version == original.version or is_named_by_trace:
+        if named.version == original.version:
             return True
+        if named.trace_key and named.trace_key == original.command.trace_key:
+            taken = original.command.request
+            if taken is None or not named.rrn or named.rrn == taken.rrn:
+                return True
     return False
 
 

@@ -96,8 +96,8 @@ class Message:
     original: Original | None = None
     label: str = ""
     idempotency_key: str = ""
-    #: Key and hash of everything that was sent before under the label it repeats.
-    repeats: str = ""
+    #: Label whose identity it has where that is not its own.
+    identity: str = ""
 
 
 class MessageReader:
@@ -134,7 +134,8 @@ class MessageReader:
             raise line.error(f"`{verb}` needs an amount")
         self._rest(message, words)
         self._usual(message.fields)
-        _identify(message.fields, message.label or f"{line.file}:{line.number}")
+        own = message.label or f"{line.file}:{line.number}"
+        _identify(message.fields, message.identity or own)
         return message
 
     def _amount(self, fields: dict[str, Any], words: Words) -> None:
@@ -157,7 +158,9 @@ class MessageReader:
                 # What comes later under this label has the identity that the label gives it.
                 ghost: dict[str, Any] = {"kind": Kind.PURCHASE, "acquirer": _ACQUIRER}
                 _identify(ghost, label)
-                original = Original(trace_key=request_trace_key(Request(**ghost)))
+                terminal = words.take("a terminal") if words.takes("of_terminal") else ""
+                trace = request_trace_key(Request(**ghost))
+                original = Original(trace_key=trace, terminal=terminal)
             else:
                 fields = {**earlier.fields}
                 original = self._original(earlier, words)
@@ -190,7 +193,7 @@ class MessageReader:
         earlier = self.sent.get(label)
         if earlier is None:
             raise words.line.error(f"nothing was sent as `{label}`")
-        message = Message({**earlier.fields}, earlier.original, repeats=label)
+        message = Message({**earlier.fields}, earlier.original)
         if words.takes("with"):
             self._amount(message.fields, words)
         self._rest(message, words)
@@ -226,6 +229,8 @@ class MessageReader:
                 fields["stan"] = ""
             elif word == "key":
                 message.idempotency_key = words.take("an idempotency key")
+            elif word == "traced_as":
+                message.identity = words.take("a label")
             elif word == "as":
                 message.label = words.take("a label")
             else:

@@ -22,6 +22,7 @@ from zhiwei.clock import ManualClock, SystemClock
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Via
 from zhiwei.core.entry import Entry
+from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.policy import DEFAULT_POLICY, Policy
 from zhiwei.engine import Engine, Failure, ThreadEntry
 from zhiwei.gateways.http.app import build_app
@@ -41,13 +42,13 @@ from zhiwei.http_thread import HttpThread
 from zhiwei.keyring import Keyring
 from zhiwei.metrics import Metrics
 from zhiwei.policy_file import load_policy, stored_text
-from zhiwei.ports import PolicyText, Reader
+from zhiwei.ports import KeyCheck, PolicyText, Reader
 from zhiwei.services import JUDGES
 from zhiwei.services.security_checkup import Device, Mode, document, examine, history_of
 from zhiwei.services.spend_limits import ALL_CHANNELS, channels_of, reports
 from zhiwei.services.stop_payment import read_command
 from zhiwei.stores.sqlite.store import OnProgress, SqliteStore
-from zhiwei.vault import open_vault
+from zhiwei.vault import Vault, open_vault
 from zhiwei.words import load_sentences
 from zhiwei.zones import load_zone
 
@@ -62,9 +63,16 @@ NO_RESULT: Final = {
 }
 #: The HTTP thread may hold the interpreter this long before the path gets it.
 _SWITCH_SECONDS: Final = 0.0005
-_GC_THRESHOLDS: Final = (50_000, 50, 1000)
+#: How often the youngest cycles are looked for; only HTTP makes any.
+_COLLECT_SECONDS: Final = 30.0
 _NONCES: Final = 512
 _NONCE_BYTES: Final = 8
+_KEY_CHECK: Final = "vault"
+_CHECK_DIGITS: Final = 32
+
+
+class WrongKeyError(ZhiweiError):
+    """the key file is not the one that these data were made with"""
 
 
 @dataclass(frozen=True)
@@ -100,11 +108,12 @@ async def run_house(
     policy = DEFAULT_POLICY if options.policy_file is None else load_policy(options.policy_file)
     codes = load_response_codes(options.response_codes_file)
     options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    vault = open_vault(options.key_file or options.data_dir / VAULT_FILE_NAME)
     metrics = Metrics()
     store = SqliteStore(options.data_dir, on_progress=on_progress)
     try:
+        vault = _vault_of_these_data(options, store.reader())
         engine = Engine(store, guardian_under(policy).step, clock, metrics)
+        await _keep_key_check(engine, store.reader(), vault, clock.now_ms())
         await _keep_policy(engine, store.reader(), policy, clock.now_ms())
         door = _door(options, codes, vault.card_key, metrics)
         iso8583 = Iso8583Server(door, engine.submit, bug=int(Failure.BUG))
@@ -142,6 +151,7 @@ async def _serve(
     """Open the doors, wait, and close them: nothing that was taken goes unanswered."""
     working = asyncio.create_task(engine.run())
     tidying = asyncio.create_task(engine.tidy_when_idle())
+    collecting = asyncio.create_task(_collect_now_and_then())
     try:
         host, port = await iso8583.start(*options.iso8583)
         http_host, http_port = http.start()
@@ -155,10 +165,12 @@ async def _serve(
         await asyncio.to_thread(http.stop)
         await iso8583.stop()
         tidying.cancel()
+        collecting.cancel()
         engine.stop()
         await working
-        with contextlib.suppress(asyncio.CancelledError):
-            await tidying
+        for idler in (tidying, collecting):
+            with contextlib.suppress(asyncio.CancelledError):
+                await idler
 
 
 async def _keep_policy(engine: Engine, reader: Reader, policy: Policy, now_ms: int) -> None:
@@ -166,6 +178,35 @@ async def _keep_policy(engine: Engine, reader: Reader, policy: Policy, now_ms: i
     if reader.record(PolicyText, policy.version) is None:
         record = PolicyText(policy.version, now_ms, stored_text(policy))
         await engine.keep([record], [], Actor("server", Via.CLI, is_staff=True))
+
+
+def _vault_of_these_data(options: Options, reader: Reader) -> Vault:
+    """The vault; its key is made only where there are no cards yet.
+
+    Raises:
+        WrongKeyError: with this key no card of these data would be recognized any more.
+        VaultKeyError: the file cannot be used.
+    """
+    path = options.key_file or options.data_dir / VAULT_FILE_NAME
+    if not path.exists() and reader.cards(limit=1):
+        message = f"the key file `{path}` is gone, and the data hold cards; put it back"
+        raise WrongKeyError(message)
+    vault = open_vault(path)
+    known = reader.record(KeyCheck, _KEY_CHECK)
+    if known is not None and known.check != _check_of(vault):
+        raise WrongKeyError(f"the key in `{path}` is not the one that these data were made with")
+    return vault
+
+
+async def _keep_key_check(engine: Engine, reader: Reader, vault: Vault, now_ms: int) -> None:
+    """Remember which key the data are made with."""
+    if reader.record(KeyCheck, _KEY_CHECK) is None:
+        record = KeyCheck(_KEY_CHECK, now_ms, _check_of(vault))
+        await engine.keep([record], [], Actor("server", Via.CLI, is_staff=True))
+
+
+def _check_of(vault: Vault) -> str:
+    return vault.derived_secret("check").hex()[:_CHECK_DIGITS]
 
 
 def _door(
@@ -228,11 +269,22 @@ def _nonces() -> Iterator[bytes]:
 
 
 def _quieten_collector() -> None:
-    """Keep long collections off the path: what is here now stays, and files make no cycles."""
+    """Keep the collector of cycles off the path, where it cost a fifth of the time.
+
+    What is here now stays, and decisions make no cycles; HTTP makes a few
+    (`_collect_now_and_then`).
+    """
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.disable()
+
+
+async def _collect_now_and_then() -> None:
+    """Collect the youngest objects every half minute; runs until it is cancelled."""
+    while True:
+        await asyncio.sleep(_COLLECT_SECONDS)
+        gc.collect(0)
 
 
 def _shown(host: str) -> str:

@@ -1,4 +1,5 @@
 """`python -m zhiwei` is `zhiwei`."""
+
 from __future__ import annotations
 
 from zhiwei.cli import main

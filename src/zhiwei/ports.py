@@ -109,8 +109,21 @@ class PolicyText:
     text: str
 
 
-Record: TypeAlias = "PolicyText | Cardholder | ApiKey | Checkup | StoredAnswer | Subscription"
-R = TypeVar("R", PolicyText, Cardholder, ApiKey, Checkup, StoredAnswer, Subscription)
+@dataclass(frozen=True)
+class KeyCheck:
+    """Tells whether a vault's key is the one that made the card keys of these data."""
+
+    #: Always `vault`.
+    id: str
+    created_ms: int
+    #: A digest under the key, hex; the key cannot be had from it.
+    check: str
+
+
+Record: TypeAlias = (
+    "KeyCheck | PolicyText | Cardholder | ApiKey | Checkup | StoredAnswer | Subscription"
+)
+R = TypeVar("R", KeyCheck, PolicyText, Cardholder, ApiKey, Checkup, StoredAnswer, Subscription)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from zhiwei.ports import (
     Cardholder,
     Checkup,
     CorruptFileError,
+    KeyCheck,
     PolicyText,
     R,
     Record,
@@ -27,6 +28,7 @@ KIND_NAMES: Final[dict[type[Any], str]] = {
     StoredAnswer: "stored_answer",
     Subscription: "subscription",
     PolicyText: "policy",
+    KeyCheck: "key_check",
 }
 KINDS: Final = {name: kind for kind, name in KIND_NAMES.items()}
 _PART: Final = b"record"

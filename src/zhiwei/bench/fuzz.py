@@ -1,8 +1,8 @@
 """Fuzz: hostile bytes over TCP against the real server, which must stay alive, quick and small.
 
 In batches, many lines at once say what `fuzz_lines` and `fuzz_frames` make up. After each batch a
-fresh connection asks for an echo (0800) and for a balance; both must be answered in time. At the end
-SIGTERM must end the server with exit code 0, and `zhiwei verify` must find nothing.
+fresh connection asks for an echo (0800) and for a balance; both must be answered in time. Then
+SIGTERM must end the server with exit code 0, and `zhiwei verify` must find nothing amiss.
 """
 
 from __future__ import annotations
@@ -107,11 +107,11 @@ class FuzzReport:
             f"approvals of unknown cards: {heard.wrongly_approved}",
             f"probes: {self.probes}, slowest {self.slowest_probe_seconds * 1000:.0f} ms",
             f"crashes: {self.crashes}; hangs: {self.hangs}",
-            f"resident MiB: {start / mib:.1f} at the start, {warm / mib:.1f} warm,"
-            + f" {end / mib:.1f} at the end; may grow by {self.rss_growth_max_bytes / mib:.0f}",
+            f"resident MiB: start {start / mib:.1f}, warm {warm / mib:.1f}, end {end / mib:.1f}",
+            f"it may grow by {self.rss_growth_max_bytes / mib:.0f} MiB after the warm-up",
             f"exit code after SIGTERM: {self.exit_code}; zhiwei verify: {self.verify_code}",
-            f"codec alone: {alone.decoded:,} byte strings; {alone.messages:,} messages;"
-            + f" {sum(alone.faults.values()):,} typed errors; broken: {len(alone.broken)}",
+            f"codec alone: {alone.decoded:,} byte strings; {alone.messages:,} messages",
+            f"typed errors: {sum(alone.faults.values()):,}; others: {len(alone.broken)}",
             *alone.broken,
         ]
         return [*told, self.verify_words] if self.verify_code else told

@@ -49,6 +49,8 @@ def fuzz_codec(
     makers = [FrameMaker(name, dice, STRANGERS) for name in dialects.names()]
     codecs = [Codec(maker.dialect) for maker in makers]
     report = CodecReport()
+    for maker in makers:
+        maker.fill()
     end = time.monotonic() + seconds
     while time.monotonic() < end and len(report.broken) < 10:
         for maker, codec in zip(makers, codecs, strict=True):

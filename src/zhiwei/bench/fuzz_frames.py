@@ -19,7 +19,7 @@ _CONDITIONS: Final = ("00", "06", "59", "08", "99")
 _AMOUNTS: Final = ("000000000000", "000000000001", "000000012345", "999999999999")
 _CURRENCIES: Final = ("156", "156", "156", "840", "392", "000", "999", "123")
 #: Messages of a dialect that are kept, and how often one of them is replaced.
-_KEPT: Final = 48
+_KEPT: Final = 24
 _NEW: Final = 0.08
 #: What a byte is replaced with: ends of ranges, digits, letters, separators, half bytes.
 _BAD_BYTES: Final = b"\x00\xff\x80\x7f0129AFf =D^\x0d\xf0"
@@ -42,11 +42,15 @@ class FrameMaker:
         self._messages: Final[list[bytes]] = []
         self._number = 0
 
+    def fill(self) -> None:
+        """Write the messages to begin with."""
+        while len(self._messages) < _KEPT:
+            self._messages.append(self.new_message())
+
     def message(self) -> bytes:
         """A message that the dialect can write, often one that was used before."""
-        if len(self._messages) < _KEPT:
-            self._messages.append(self.new_message())
-        elif self._dice.random() < _NEW:
+        self.fill()
+        if self._dice.random() < _NEW:
             self._messages[self._dice.randrange(_KEPT)] = self.new_message()
         return self._dice.choice(self._messages)
 

@@ -7,6 +7,7 @@ took and closes, so a line that hears no end within the bound is a hang.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 import struct
@@ -76,7 +77,7 @@ class Caller:
                     raw = b"" if habit == "dropped" else await hearing
                 finally:
                     hearing.cancel()
-                    writer.close()
+                    await _closed(writer)
         except TimeoutError:
             self._heard.hangs += 1
         except OSError:
@@ -148,6 +149,13 @@ async def _all_of(reader: asyncio.StreamReader) -> bytes:
     return b"".join(pieces)
 
 
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Close a line, whatever the other side makes of it."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
 async def asked(port: int, frame: bytes, patience_seconds: float) -> bytes:
     """Ask one thing on a fresh connection; its answer with its length.
 
@@ -157,10 +165,12 @@ async def asked(port: int, frame: bytes, patience_seconds: float) -> bytes:
     try:
         async with asyncio.timeout(patience_seconds):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(frame)
-            writer.write_eof()
-            raw = await _all_of(reader)
-            writer.close()
+            try:
+                writer.write(frame)
+                writer.write_eof()
+                raw = await _all_of(reader)
+            finally:
+                await _closed(writer)
     except (TimeoutError, OSError) as error:
         raise NoEndError(f"no answer in {patience_seconds:g} s: {type(error).__name__}") from None
     return raw

@@ -103,6 +103,9 @@ DEBIT_KINDS: Final = frozenset(
     )
 )
 
+#: The same as bits, since nearly every judge asks.
+_DEBIT_BITS: Final = sum(1 << kind for kind in DEBIT_KINDS)
+
 #: China (中国大陆): the one country in which a transaction is domestic. Hong Kong, Macao and Taiwan
 #: are 境外.
 DOMESTIC: Final = "CHN"
@@ -128,7 +131,6 @@ class Request:
         "forwarder",
         "initiator",
         "institution",
-        "is_debit",
         "kind",
         "local_time",
         "mcc",
@@ -180,8 +182,6 @@ class Request:
         was_declined: bool = False,
     ) -> None:
         self.kind: Final = kind
-        #: Money would leave the account. Nearly every judge asks, so it is worked out once.
-        self.is_debit: Final[bool] = kind in DEBIT_KINDS
         self.message_class: Final = message_class
         self.channel: Final = channel
         self.medium: Final = medium
@@ -238,6 +238,11 @@ class Request:
         A province says so even where the country is missing.
         """
         return self.country == DOMESTIC or (not self.country and bool(self.region))
+
+    @property
+    def is_debit(self) -> bool:
+        """Money would leave the account."""
+        return bool(_DEBIT_BITS >> self.kind & 1)
 
     @property
     def is_abroad(self) -> bool:

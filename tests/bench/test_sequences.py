@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
 from zhiwei.bench.sequence_acts import POLICIES, Act, Sequence, draw
 from zhiwei.bench.sequence_play import Player
 from zhiwei.bench.sequence_rules import BrokenRuleError, Happening, sums_of
 from zhiwei.bench.sequences import SequenceOptions, broken_by, line_of, sequences, smallest
+from zhiwei.cli.main import app
 from zhiwei.core.card_state import CardState
 from zhiwei.core.entry import Flag
 from zhiwei.core.request import Channel, Kind, Medium
@@ -66,6 +69,15 @@ def test_random_sequences_break_no_rule() -> None:
     happened = {answer.partition(":")[0] for answer in report.answers}
     assert {"reverse", "reverse partly", "void", "complete", "increment", "late"} <= happened
     assert {"conflict: refuse", "repeat: the same answer again"} <= set(report.answers)
+
+
+def test_the_report_is_told_to_machines_too() -> None:
+    """`--json` prints one object, with the answers by their names."""
+    words = ["bench", "sequences", "--count", "5", "--processes", "1", "--json"]
+    told = json.loads(CliRunner().invoke(app, words).stdout)
+    assert told["clean"] is True
+    assert told["sequences"] == 5
+    assert sum(told["answers"].values()) == told["steps"]
 
 
 def test_two_processes_play_the_same_as_one() -> None:

@@ -27,6 +27,21 @@ Rounds = Annotated[int, typer.Option(min=1, help="How often.")]
 _EXIT_NO = 1
 
 
+def _fields(report: object) -> dict[str, object]:
+    """A report by its fields; `dataclasses.asdict` cannot take a Counter apart."""
+    names = [one.name for one in dataclasses.fields(report)]  # type: ignore[arg-type]  # it is one
+    return {name: _plain(getattr(report, name)) for name in names}
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it."""
+    if dataclasses.is_dataclass(value):
+        return _fields(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def _print_json(document: object) -> None:
     json.dump(document, sys.stdout, ensure_ascii=False)
     sys.stdout.write("\n")
@@ -94,7 +109,7 @@ def crash(
     with on_progress("kill -9, and start again") as tell:
         found = crashes.crash(options, lambda one: tell(one.number, rounds))
     if as_json:
-        _print_json({**dataclasses.asdict(found), "clean": found.is_clean})
+        _print_json({**_fields(found), "clean": found.is_clean})
     else:
         _tell_crashes(found)
     if not found.is_clean:
@@ -138,7 +153,7 @@ def races(
             contests.RaceOptions(rounds, requests, seed), lambda done: tell(done, rounds)
         )
     if as_json:
-        _print_json({**dataclasses.asdict(found), "clean": found.is_clean})
+        _print_json({**_fields(found), "clean": found.is_clean})
     else:
         print(f"races: {found.rounds:,} of {requests} requests each, room for one")
         for approved, times in sorted(found.approvals.items()):
@@ -170,7 +185,7 @@ def sequences(
             lives.SequenceOptions(count, seed, processes), lambda done: tell(done, count)
         )
     if as_json:
-        _print_json({**dataclasses.asdict(found), "clean": found.is_clean})
+        _print_json({**_fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
@@ -199,7 +214,7 @@ def fuzz(
             lambda share: tell(int(share * 1000), 1000),
         )
     if as_json:
-        _print_json({**dataclasses.asdict(found), "clean": found.is_clean})
+        _print_json({**_fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 . scripts/steps.sh
 
 pytest=(.venv/bin/pytest -q -n "${JOBS:-2}" -m "not slow")
-pure=(tests/core tests/services)
+pure=(tests/core tests/services tests/guardian)
 # What runs mostly inside compiled modules.
 hot=("${pure[@]}" tests/test_engine.py tests/gateways/iso8583 tests/stores)
 

@@ -8,10 +8,10 @@ from zhiwei.core.command import Actor
 from zhiwei.core.result import Audit
 from zhiwei.ports import CorruptFileError
 from zhiwei.stores.coding.command import actor_list, actor_of
-from zhiwei.stores.coding.frame import DAMAGE, pack, sealed, unpacked
+from zhiwei.stores.coding.frame import DAMAGE, Part, pack, sealed, unpacked
 
 FORMAT: Final = 1
-_PART: Final = b"audit"
+_PART: Final = Part("audit", FORMAT)
 
 
 def encode_audit(audit: Audit, actor: Actor, card_key: bytes, at_ms: int) -> bytes:
@@ -35,7 +35,7 @@ def decode_audit(body: bytes, card_key: bytes) -> tuple[int, Actor, Audit]:
         CorruptFileError: the bytes are damaged, or another card's.
     """
     try:
-        row = unpacked(body, card_key, _PART, FORMAT)
+        row = unpacked(body, card_key, _PART)
         return row[1], actor_of(row[2]), Audit(row[3], row[4], row[5], row[6])
     except DAMAGE as error:
         raise CorruptFileError from error

@@ -6,10 +6,10 @@ from typing import Final, final
 
 from zhiwei.core.event import Event, EventKind
 from zhiwei.ports import CorruptFileError
-from zhiwei.stores.coding.frame import DAMAGE, pack, sealed, unpacked
+from zhiwei.stores.coding.frame import DAMAGE, Part, pack, sealed, unpacked
 
 FORMAT: Final = 1
-_PART: Final = b"event"
+_PART: Final = Part("event", FORMAT)
 _KINDS: Final = {int(member): member for member in EventKind}
 
 
@@ -43,7 +43,7 @@ def decode_event(body: bytes, card_key: bytes, version: int) -> EventFiled:
         CorruptFileError: the bytes are damaged, or another entry's.
     """
     try:
-        row = unpacked(body, _owner(card_key, version), _PART, FORMAT)
+        row = unpacked(body, _owner(card_key, version), _PART)
         return EventFiled(Event(_KINDS[row[4]], row[5]), row[1], row[2], row[3])
     except DAMAGE as error:
         raise CorruptFileError from error

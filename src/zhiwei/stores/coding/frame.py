@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, final
 from zlib import crc32
 
 import msgspec
@@ -25,12 +25,25 @@ DAMAGE: Final = (
 )
 
 
-def sealed(content: bytes, owner: bytes, part: bytes) -> bytes:
+@final
+class Part:
+    """A kind of blob; its name is mixed into the checksum, so that no kind is read as another."""
+
+    __slots__ = ("formats", "name", "seed")
+
+    def __init__(self, name: str, formats: int) -> None:
+        self.name: Final = name
+        #: The newest format of the content; 0 = the content has no format of its own.
+        self.formats: Final = formats
+        self.seed: Final = crc32(name.encode())
+
+
+def sealed(content: bytes, owner: bytes, part: Part) -> bytes:
     """The content with its checksum, which also covers whose it is and which part."""
-    return content + crc32(content, crc32(part, crc32(owner))).to_bytes(CHECKSUM_BYTES, "big")
+    return content + crc32(content, crc32(owner, part.seed)).to_bytes(CHECKSUM_BYTES, "big")
 
 
-def opened(blob: bytes, owner: bytes, part: bytes) -> bytes:
+def opened(blob: bytes, owner: bytes, part: Part) -> bytes:
     """The content of a sealed blob.
 
     Raises:
@@ -38,20 +51,20 @@ def opened(blob: bytes, owner: bytes, part: bytes) -> bytes:
     """
     content = blob[:-CHECKSUM_BYTES]
     told = int.from_bytes(blob[-CHECKSUM_BYTES:], "big")
-    if len(blob) <= CHECKSUM_BYTES or crc32(content, crc32(part, crc32(owner))) != told:
-        message = f"the checksum of `{part.decode()}` does not fit"
+    if len(blob) <= CHECKSUM_BYTES or crc32(content, crc32(owner, part.seed)) != told:
+        message = f"the checksum of `{part.name}` does not fit"
         raise CorruptFileError(message)
     return content
 
 
-def unpacked(blob: bytes, owner: bytes, part: bytes, formats: int) -> list[Any]:
-    """The list in a sealed blob, its first item (the format, at most `formats`) checked.
+def unpacked(blob: bytes, owner: bytes, part: Part) -> list[Any]:
+    """The list in a sealed blob, its first item (the format) checked.
 
     Raises:
         CorruptFileError: the checksum does not fit, or the format is not known.
     """
     content: Any = unpack(opened(blob, owner, part))
-    if not isinstance(content, list) or not content or not 1 <= content[0] <= formats:
-        message = f"the format of `{part.decode()}` is not known"
+    if not isinstance(content, list) or not content or not 1 <= content[0] <= part.formats:
+        message = f"the format of `{part.name}` is not known"
         raise CorruptFileError(message)
     return content

@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Final
 
 from zhiwei.ports import CorruptFileError
-from zhiwei.stores.coding.frame import opened, sealed
+from zhiwei.stores.coding.frame import Part, opened, sealed
 
 #: Keys are found for seven days, since reversals come late.
 KEPT_SECONDS: Final = 7 * 86_400
 RECORD_BYTES: Final = 16
 _DIGEST_BYTES: Final = 8
 _VERSION_END: Final = 12
-_PART: Final = b"recent"
+_PART: Final = Part("recent", 0)
 
 
 def record_of(digest: bytes, version: int, now_ms: int) -> bytes:

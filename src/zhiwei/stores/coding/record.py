@@ -18,7 +18,7 @@ from zhiwei.ports import (
     StoredAnswer,
     Subscription,
 )
-from zhiwei.stores.coding.frame import DAMAGE, opened, sealed
+from zhiwei.stores.coding.frame import DAMAGE, Part, opened, sealed
 
 #: Names of kinds are stored, never reused.
 KIND_NAMES: Final[dict[type[Any], str]] = {
@@ -31,7 +31,7 @@ KIND_NAMES: Final[dict[type[Any], str]] = {
     KeyCheck: "key_check",
 }
 KINDS: Final = {name: kind for kind, name in KIND_NAMES.items()}
-_PART: Final = b"record"
+_PART: Final = Part("record", 0)
 
 
 def subject_of(record: Record) -> str:

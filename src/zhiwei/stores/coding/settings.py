@@ -22,10 +22,10 @@ from zhiwei.core.documents import Document, control_from, document_of
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.zone import zone_named
 from zhiwei.ports import CorruptFileError
-from zhiwei.stores.coding.frame import DAMAGE, pack, sealed, unpack, unpacked
+from zhiwei.stores.coding.frame import DAMAGE, Part, pack, sealed, unpack, unpacked
 
 FORMAT: Final = 1
-_PART: Final = b"settings"
+_PART: Final = Part("settings", FORMAT)
 #: Most cards share a few sets of controls; one value serves all that have the same bytes.
 _CONTROLS_KNOWN_MAX: Final = 50_000
 _known_controls: Final[dict[bytes, Controls]] = {}
@@ -60,16 +60,16 @@ def decode_settings(blob: bytes, card_key: bytes) -> Settings:
         CorruptFileError: the blob is damaged, or belongs to another card.
     """
     try:
-        row = unpacked(blob, card_key, _PART, FORMAT)
+        row = unpacked(blob, card_key, _PART)
         stop = row[4]
         return Settings(
             profile_of(row[1]),
             controls_of(row[2]),
-            tuple([_pending_of(item) for item in row[3]]),
+            tuple([_pending_of(item) for item in row[3]]) if row[3] else (),
             None if stop is None else Stop(stop[0], _STOP_SOURCES[stop[1]], stop[2]),
-            tuple([permission_of(item) for item in row[5]]),
-            tuple([_challenge_of(item) for item in row[6]]),
-            tuple([_binding_of(item) for item in row[7]]),
+            tuple([permission_of(item) for item in row[5]]) if row[5] else (),
+            tuple([_challenge_of(item) for item in row[6]]) if row[6] else (),
+            tuple([_binding_of(item) for item in row[7]]) if row[7] else (),
             row[8],
             row[9],
         )

@@ -15,10 +15,10 @@ from zhiwei.core.usage import (
     Usage,
 )
 from zhiwei.ports import CorruptFileError
-from zhiwei.stores.coding.frame import DAMAGE, pack, sealed, unpacked
+from zhiwei.stores.coding.frame import DAMAGE, Part, pack, sealed, unpacked
 
 FORMAT: Final = 1
-_PART: Final = b"usage"
+_PART: Final = Part("usage", FORMAT)
 
 
 @final
@@ -74,7 +74,7 @@ def decode_usage(blob: bytes, card_key: bytes, settings: Settings) -> tuple[Card
         CorruptFileError: the blob is damaged, or belongs to another card.
     """
     try:
-        row = unpacked(blob, card_key, _PART, FORMAT)
+        row = unpacked(blob, card_key, _PART)
         usage = UNUSED
         if row[6] or row[10] or row[11]:
             usage = Usage(row[6], row[7], row[8], row[9], _spent_of(row[10]), _rolling_of(row[11]))
@@ -100,7 +100,7 @@ def version_and_places(blob: bytes, card_key: bytes) -> tuple[int, Places]:
         CorruptFileError: the blob is damaged, or belongs to another card.
     """
     try:
-        row = unpacked(blob, card_key, _PART, FORMAT)
+        row = unpacked(blob, card_key, _PART)
         version: int = row[1]
         return version, Places(row[4], row[5])
     except DAMAGE as error:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from zhiwei.ports import CorruptFileError
-from zhiwei.stores.coding.frame import DAMAGE, pack, sealed, unpacked
+from zhiwei.stores.coding.frame import DAMAGE, Part, pack, sealed, unpacked
 from zhiwei.stores.coding.recent import decode_recent
 from zhiwei.stores.coding.usage import version_and_places
 from zhiwei.stores.sqlite.cards import Cards, Slot, Sweep
@@ -16,7 +16,7 @@ from zhiwei.stores.sqlite.queries import QUERIES
 from zhiwei.stores.sqlite.turn import Positions
 
 FORMAT: Final = 1
-_PART: Final = b"log"
+_PART: Final = Part("log", FORMAT)
 _REPORT_EVERY: Final = 10_000
 #: Files that are read before the doors open; about a second's worth.
 ROWS_AT_START: Final = 100_000
@@ -38,7 +38,7 @@ def images_of(number: int, body: bytes) -> tuple[int, int, list[Any]]:
         CorruptFileError: the row is damaged.
     """
     try:
-        row = unpacked(body, number.to_bytes(8, "big"), _PART, FORMAT)
+        row = unpacked(body, number.to_bytes(8, "big"), _PART)
         return row[1], row[2], row[3]
     except (*DAMAGE, CorruptFileError) as error:
         message = f"row {number} of the state log is damaged; restore a backup"

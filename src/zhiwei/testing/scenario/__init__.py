@@ -3,9 +3,10 @@
     scenario The start is inside, the end is outside
     card A  night_lock 23:00-05:00  limit all/amount/day 5000.00
 
-    Mon 2026-03-02 22:59 A pays 100.00 pos CN-41 -> approve Mon 2026-03-02 23:00 A pays 100.00 pos
-    CN-41 -> refuse night_lock_active 23:00 A pays 100.00 online -> approve # in person only +6h A
-    withdraws 100.00 -> approve
+    Mon 2026-03-02 22:59  A pays 100.00 pos CN-41 -> approve
+    Mon 2026-03-02 23:00  A pays 100.00 pos CN-41 -> refuse night_lock_active
+    23:00                 A pays 100.00 online    -> approve   # in person only
+    +6h                   A withdraws 100.00      -> approve
 
 A file holds scenarios; each begins with `scenario TITLE` and has its own cards. Times are on the
 card's own clock; the date may be left out (the date of the line before), `+10m` is later than the

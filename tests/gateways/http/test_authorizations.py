@@ -319,6 +319,43 @@ def test_partial_reversals_leave_what_stands(world: World) -> None:
     assert used() == 0
 
 
+def test_a_foreign_authorization_is_reversed_in_its_own_currency(world: World) -> None:
+    """100.00 USD billed as 720.01 CNY: half of it gives half back, and no fen more."""
+    card = world.card()
+    asked = {"amount": 10_000, "currency": "USD", "billing_amount": 72_001}
+    held = world.decision(card, **asked, billing_currency="CNY", kind="preauthorization")
+    path = f"/v1/authorizations/{held['id']}"
+    half = world.issuer.post(f"{path}/reversals", {"amount": 5_000}).json()
+    assert (half["approved_amount"], half["amount"]) == (36_001, 5_000)
+    more = world.issuer.post(f"{path}/increments", {"amount": 1_000}).json()
+    assert more["approved_amount"] == 36_001 + 7_201
+    rest = world.issuer.post(f"{path}/reversals").json()
+    assert (rest["approved_amount"], rest["took_effect"]) == (0, True)
+
+
+def test_a_follow_up_of_a_follow_up_is_about_the_same_authorization(world: World) -> None:
+    """The id of an increment names its group as well."""
+    card = world.card()
+    held = world.decision(card, kind="preauthorization")
+    path = "/v1/authorizations"
+    more = world.issuer.post(f"{path}/{held['id']}/increments", {"amount": 5}).json()
+    back = world.issuer.post(f"{path}/{more['id']}/reversals").json()
+    assert (back["authorization"], back["approved_amount"]) == (held["id"], 0)
+    assert world.issuer.get(f"{path}/{held['id']}").json()["status"] == "reversed"
+
+
+def test_a_reversal_may_have_an_identity_of_its_own(world: World) -> None:
+    """The same reversal sent again is the same reversal."""
+    card = world.card()
+    path = f"/v1/authorizations/{world.decision(card)['id']}/reversals"
+    body = {**TRACE, "stan": "000777", "amount": 4_000}
+    first = world.issuer.post(path, body)
+    again = world.issuer.post(path, body)
+    assert first.json()["approved_amount"] == 6_000
+    assert again.content == first.content
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
 def test_an_increment_counts_its_difference(world: World) -> None:
     """More on an approved authorization; past the limit it is declined and nothing moves."""
     card = world.card()

@@ -232,6 +232,23 @@ def test_guessing_references_is_bounded_and_stopping_is_not(world: World, card: 
     assert message(world, "ZF")["outcome"] == "stopped"
 
 
+def test_a_no_for_a_card_that_is_stopped_already_keeps_its_stop(world: World, card: str) -> None:
+    """The first stop stands; the answer tells it."""
+    question = asked(world, card)["challenge"]
+    stopped = message(world, "ZF")["stops"][0]
+    denied = message(world, f"N {question['reference']}")
+    assert denied["outcome"] == "denied"
+    assert denied["stops"] == [stopped]
+
+
+def test_an_expired_question_is_over_for_messages_too(world: World, card: str) -> None:
+    """Late is late, by whatever way."""
+    question = asked(world, card)["challenge"]
+    world.clock.advance(600_000)
+    assert message(world, f"Y{question['reference']}")["outcome"] == "question_over"
+    assert message(world, "N")["outcome"] == "no_question"
+
+
 def test_a_lock_is_never_passed_by_a_message(world: World, card: str) -> None:
     """A question that a lock asked (its place is unknown) needs the app."""
     world.issuer.set(card, "region_lock", {"regions": ["44"]})

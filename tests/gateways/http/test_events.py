@@ -105,8 +105,12 @@ def test_a_no_opens_a_case_that_is_no_alert(world: World) -> None:
     world.issuer.set(card, "large_spend_verification", {"threshold": 1})
     challenge = world.decision(card)["challenge"]["id"]
     world.issuer.post(f"/v1/challenges/{challenge}/respond", {"response": "deny"})
-    assert world.issuer.get("/v1/events?type=case_opened").json()["data"]
+    (opened,) = world.issuer.get("/v1/events?type=case_opened").json()["data"]
     assert not world.issuer.get("/v1/alerts?type=case_opened").json()["data"]
+    holder = world.issuer.get(f"/v1/cards/{card}").json()["cardholder"]
+    own = world.client("cardholder", holder)
+    assert not own.get("/v1/events?type=case_opened").json()["data"]
+    assert own.get(f"/v1/events/{opened['id']}").status_code == 404
 
 
 def test_a_subscription_is_registered_listed_and_deleted(world: World) -> None:

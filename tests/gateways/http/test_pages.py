@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from tests.gateways.http.house import Client, World
 
+from zhiwei.gateways.http import pagination
+from zhiwei.gateways.http.pagination import CHUNK
+
 #: The next ones after 6200000000000005 whose check digit is right, from their parts.
 PANS = [f"62000000000000{tail}" for tail in ("13", "21", "39", "47", "54", "62", "70", "88", "96")]
 
@@ -72,6 +75,12 @@ def body_of(card: str) -> dict[str, Any]:
 def test_every_list_can_be_walked_both_ways(world: World) -> None:
     """Pages of 1, 2, 3 and 100 give the same ids, forwards and backwards, for every kind of key."""
     holder, card, own = filled(world)
+    decided = world.decision(card)["id"]
+    items = [
+        {"channel": channel, "measure": "amount", "period": "day", "amount": 99_999}
+        for channel in ("all", "atm", "pos", "online")
+    ]
+    world.issuer.set(card, "limits", {"items": items})
     lists = [
         (world.issuer, "/v1/cards?"),
         (world.issuer, f"/v1/cards?cardholder={holder}&"),
@@ -94,6 +103,8 @@ def test_every_list_can_be_walked_both_ways(world: World) -> None:
         (world.issuer, "/v1/security_checkups?"),
         (own, "/v1/security_checkups?"),
         (world.issuer, "/v1/event_subscriptions?"),
+        (world.issuer, f"/v1/authorizations/{decided}/evaluations?"),
+        (world.issuer, f"/v1/cards/{card}/limits?"),
     ]
     for client, path in lists:
         whole = walked(client, path, 100)
@@ -108,6 +119,24 @@ def test_every_list_can_be_walked_both_ways(world: World) -> None:
             assert (answer.status_code, answer.json()["code"]) == (422, "not_allowed"), path
         two = client.get(f"{path}starting_after={whole[0]}&ending_before={whole[1]}")
         assert two.json()["errors"][0]["code"] == "two_cursors"
+
+
+def test_lists_without_ids_are_walked_by_their_types(world: World) -> None:
+    """Controls and types of controls have their type for a cursor."""
+    card = world.card()
+    for control in ("card_lock", "night_lock", "overseas_lock"):
+        world.issuer.set(card, control)
+    path = f"/v1/cards/{card}/controls"
+    first = world.issuer.get(f"{path}?limit=2").json()
+    assert [row["type"] for row in first["data"]] == ["overseas_lock", "night_lock"]
+    assert first["has_more"] is True
+    rest = world.issuer.get(f"{path}?limit=2&starting_after=night_lock").json()
+    assert ([row["type"] for row in rest["data"]], rest["has_more"]) == (["card_lock"], False)
+    before = world.issuer.get("/v1/control_types?ending_before=night_lock&limit=1").json()
+    assert ([row["type"] for row in before["data"]], before["has_more"]) == (
+        ["overseas_lock"],
+        True,
+    )
 
 
 def test_the_newest_comes_first(world: World) -> None:
@@ -130,6 +159,37 @@ def test_a_page_stays_where_it_is_while_more_arrives(world: World) -> None:
     query = f"card={card}&limit=2&starting_after={first[-1]['id']}"
     second = world.issuer.get(f"/v1/authorizations?{query}").json()["data"]
     assert [row["id"] for row in first + second] == ids[:4]
+
+
+def test_a_rare_row_is_found_far_down(world: World) -> None:
+    """A filter looks through more than one chunk, in both directions."""
+    card = world.card()
+    rare = world.decision(card)["id"]
+    world.issuer.set(card, "card_lock")
+    commons = [world.decision(card)["id"] for _ in range(CHUNK + 5)]
+    newest = commons[-1]
+    query = f"/v1/authorizations?card={card}&decision=approve"
+    assert [r["id"] for r in world.issuer.get(query).json()["data"]] == [rare]
+    world.strong.remove(card, "card_lock")
+    last = world.decision(card)["id"]
+    above = world.issuer.get(f"{query}&ending_before={rare}").json()
+    assert [r["id"] for r in above["data"]] == [last]
+    below = world.issuer.get(f"{query}&starting_after={newest}").json()
+    assert ([r["id"] for r in below["data"]], below["has_more"]) == ([rare], False)
+
+
+def test_a_search_that_finds_nothing_ends(memory: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many chunks the list says that there may be more, instead of reading for ever."""
+    monkeypatch.setattr(pagination, "CHUNK", 2)
+    monkeypatch.setattr(pagination, "CHUNKS_MAX", 3)
+    card = memory.card()
+    first = memory.decision(card)["id"]
+    for _ in range(10):
+        memory.decision(card)
+    query = f"/v1/authorizations?card={card}&decision=challenge"
+    for cursor in ("", f"&ending_before={first}"):
+        page = memory.issuer.get(query + cursor).json()
+        assert (page["data"], page["has_more"]) == ([], True)
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "101", "1e2", "ten", "", "1.0"])

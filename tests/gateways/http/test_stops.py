@@ -131,6 +131,18 @@ def test_a_travel_plan_has_places_dates_and_limits(world: World) -> None:
     assert world.decision(card, merchant=seoul, amount=1)["decision"] == "decline"
 
 
+def test_an_exception_that_ended_is_still_told_to_its_repeat(world: World) -> None:
+    """The same key after the end: what was granted, from the journal."""
+    card = world.card()
+    path = f"/v1/cards/{card}/exceptions"
+    body = {"controls": ["night_lock"], "until": "2025-11-24T05:00:00Z", "uses": 2}
+    first = world.strong.post(path, body, Idempotency_Key="e")
+    world.clock.advance(2 * 3_600_000)
+    again = world.strong.post(path, body, Idempotency_Key="e")
+    assert again.json() == first.json()
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
 def test_an_exception_can_be_ended_early_by_anybody_who_may(world: World) -> None:
     """Ending one tightens, so a cardholder key may."""
     holder = world.cardholder()

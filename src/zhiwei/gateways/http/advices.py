@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
 from zhiwei.core.command import Original
@@ -63,6 +64,6 @@ async def list_advices(
         asked = row.entry.command.request
         return asked is not None and asked.message_class is MessageClass.ADVICE
 
-    rows, has_more = journal_page(house, caller, page, card, wanted)
+    rows, has_more = await run_in_threadpool(journal_page, house, caller, page, card, wanted)
     documents = [authorization_document(house, row.state, row.entry) for row in rows]
     return reply(listed(documents, has_more))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
+from fastapi.concurrency import run_in_threadpool
 
 from zhiwei.core.ids import card_id
 from zhiwei.gateways.http.caller import EVERYBODY, TheCaller, TheHouse
@@ -60,7 +61,9 @@ async def list_audits(
     def wanted(row: AuditRow) -> bool:
         return not action or row.audit.action == action
 
-    rows, has_more = trail_page(house, caller, page, card, _place_of, read, wanted)
+    rows, has_more = await run_in_threadpool(
+        trail_page, house, caller, page, card, _place_of, read, wanted
+    )
     return reply(listed([audit_document(row) for row in rows], has_more))
 
 

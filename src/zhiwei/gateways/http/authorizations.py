@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
 from zhiwei.core.card_state import CardState
@@ -32,7 +33,7 @@ from zhiwei.gateways.http.gate import Gate, call
 from zhiwei.gateways.http.house import Document, House
 from zhiwei.gateways.http.idempotency import digest_for
 from zhiwei.gateways.http.journal import JournalRow, journal_page
-from zhiwei.gateways.http.pagination import ThePage, listed
+from zhiwei.gateways.http.pagination import ThePage, listed, page_of_sorted
 from zhiwei.gateways.http.presentation import (
     DECISIONS,
     decision_document,
@@ -101,7 +102,7 @@ async def list_authorizations(
             return False
         return decision is None or DECISIONS[row.entry.outcome] == decision
 
-    rows, has_more = journal_page(house, caller, page, card, wanted)
+    rows, has_more = await run_in_threadpool(journal_page, house, caller, page, card, wanted)
     documents = [authorization_document(house, row.state, row.entry) for row in rows]
     return reply(listed(documents, has_more))
 
@@ -117,7 +118,7 @@ async def read(house: TheHouse, caller: TheCaller, authorization: AuthorizationI
     "/{authorization}/evaluations", **call(EVERYBODY, ListOf[Evaluation]), summary="Explain it"
 )
 async def evaluations(
-    house: TheHouse, caller: TheCaller, authorization: AuthorizationId
+    house: TheHouse, caller: TheCaller, authorization: AuthorizationId, page: ThePage
 ) -> Response:
     """Every control that was asked, and what it found; those that said no come first."""
     state, entry = known_entry(house, caller, authorization)
@@ -128,7 +129,10 @@ async def evaluations(
         is_set = name not in CONTROL_TYPES or entry.asked >> CONTROL_TYPES.index(name) & 1
         if is_set and name not in spoke:
             documents.append(_silent(name))
-    return reply(listed(documents, has_more=False))
+    for number, document in enumerate(documents):
+        document["id"] = f"{authorization}.{number}"
+    rows, has_more = page_of_sorted(page, documents, lambda document: str(document["id"]))
+    return reply(listed(rows, has_more))
 
 
 def known_entry(house: House, caller: Caller, authorization: str) -> tuple[CardState, Entry]:

@@ -10,6 +10,7 @@ from pydantic import Field
 from zhiwei.core.card_state import CardState, CardStatus, Profile
 from zhiwei.core.command import Register, UpdateCard
 from zhiwei.core.controls import CONTROL_TYPES
+from zhiwei.core.entry import LimitReport
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.ids import card_id, card_key_of
 from zhiwei.core.result import Audit
@@ -32,7 +33,7 @@ from zhiwei.gateways.http.controls import CardPath
 from zhiwei.gateways.http.gate import Gate, call
 from zhiwei.gateways.http.house import Document, House
 from zhiwei.gateways.http.idempotency import Made, once
-from zhiwei.gateways.http.pagination import Page, ThePage, bad_cursor, listed
+from zhiwei.gateways.http.pagination import Page, ThePage, bad_cursor, listed, page_of_sorted
 from zhiwei.gateways.http.presentation import limit_document
 from zhiwei.gateways.http.problems import Fault, Problem
 from zhiwei.gateways.http.replies import reply
@@ -108,6 +109,7 @@ class CardShape(Shape):
 class LimitWithRest(LimitState):
     """How full a limit is, and what is left."""
 
+    id: str = Field(description="Channel, measure and period, such as `atm.amount.day`.")
     remaining: int
 
 
@@ -175,12 +177,12 @@ async def change(house: TheHouse, caller: TheCaller, card: CardPath, body: CardC
 
 
 @router.get("/{card}/limits", **call(EVERYBODY, ListOf[LimitWithRest]), summary="Limits now")
-async def limits(house: TheHouse, caller: TheCaller, card: CardPath) -> Response:
+async def limits(house: TheHouse, caller: TheCaller, card: CardPath, page: ThePage) -> Response:
     """Used, limit, remaining and `resets_at` for each: the smaller of own limit and ceiling."""
     state = reachable_card(house, caller, card)
-    rows = house.rooms.limits(state, moment_of(house, state))
-    documents = [{**limit_document(row), "remaining": max(row.limit - row.used, 0)} for row in rows]
-    return reply(listed(documents, has_more=False))
+    documents = [_limit(row) for row in house.rooms.limits(state, moment_of(house, state))]
+    rows, has_more = page_of_sorted(page, documents, lambda document: str(document["id"]))
+    return reply(listed(rows, has_more))
 
 
 def card_document(state: CardState) -> Document:
@@ -201,6 +203,16 @@ def card_document(state: CardState) -> Document:
         "controls": [name for name in CONTROL_TYPES if controls.of_type(name) is not None],
         "created_at": instant_text(profile.created_ms),
     }
+
+
+def _limit(report: LimitReport) -> Document:
+    """How full a limit is, what is left, and a name that a cursor can be."""
+    document = limit_document(report)
+    parts = [document["channel"], document["measure"], document["period"]]
+    if report.seconds:
+        parts.append(str(report.seconds))
+    left = max(report.limit - report.used, 0)
+    return {"id": ".".join(parts), **document, "remaining": left}
 
 
 def _card_key(house: House, body: CardBody) -> tuple[bytes, str]:

@@ -29,7 +29,7 @@ from zhiwei.gateways.http.caller import EVERYBODY, TheCaller, TheHouse
 from zhiwei.gateways.http.control_bodies import BODIES
 from zhiwei.gateways.http.gate import Gate, call
 from zhiwei.gateways.http.house import Document, House
-from zhiwei.gateways.http.pagination import listed
+from zhiwei.gateways.http.pagination import ThePage, listed, page_of_sorted
 from zhiwei.gateways.http.problems import Problem
 from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Anything, ListOf, Sentence, Shape
@@ -63,10 +63,10 @@ class ControlTypeShape(Shape):
 
 
 @router.get("", **call(EVERYBODY, ListOf[ControlTypeShape]), summary="List types of controls")
-async def list_types(house: TheHouse, caller: TheCaller) -> Response:
-    """All types, in one page."""
-    documents = [type_document(house, name) for name in CONTROL_TYPES]
-    return reply(listed(documents, has_more=False))
+async def list_types(house: TheHouse, caller: TheCaller, page: ThePage) -> Response:
+    """All types; cursors are types."""
+    rows, has_more = page_of_sorted(page, CONTROL_TYPES, str)
+    return reply(listed([type_document(house, name) for name in rows], has_more))
 
 
 @router.get("/{control_type}", **call(EVERYBODY, ControlTypeShape), summary="Read a control type")

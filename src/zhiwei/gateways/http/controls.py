@@ -23,7 +23,7 @@ from zhiwei.gateways.http.control_bodies import BODIES
 from zhiwei.gateways.http.etags import is_known, precondition_in
 from zhiwei.gateways.http.gate import Gate, call
 from zhiwei.gateways.http.house import Document, House
-from zhiwei.gateways.http.pagination import listed
+from zhiwei.gateways.http.pagination import ThePage, listed, page_of_sorted
 from zhiwei.gateways.http.problems import Problem
 from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Anything, Body, CardId, Instant, ListOf, Shape
@@ -61,15 +61,18 @@ class ControlShape(Shape):
 
 
 @router.get("", **call(EVERYBODY, ListOf[ControlShape]), summary="List a card's controls")
-async def list_controls(house: TheHouse, caller: TheCaller, card: CardPath) -> Response:
-    """The controls that are set or about to be, in the order of `/v1/control_types`."""
+async def list_controls(
+    house: TheHouse, caller: TheCaller, card: CardPath, page: ThePage
+) -> Response:
+    """Those that are set or about to be, in the order of `/v1/control_types`; cursors are types."""
     state = reachable_card(house, caller, card)
-    documents = [
-        control_document(state, name)
+    names = [
+        name
         for name in CONTROL_TYPES
         if state.settings.controls.of_type(name) is not None or pending_of(state, name) is not None
     ]
-    return reply(listed(documents, has_more=False))
+    rows, has_more = page_of_sorted(page, names, str)
+    return reply(listed([control_document(state, name) for name in rows], has_more))
 
 
 @router.get("/{control_type}", **call(EVERYBODY, ControlShape), summary="Read a control")

@@ -96,6 +96,7 @@ class Evaluation(Shape):
     """What one control that was asked found."""
 
     object: Literal["evaluation"]
+    id: str
     control: str
     result: Literal["approve", "challenge", "decline"]
     reason: str | None

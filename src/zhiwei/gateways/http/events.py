@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
 from zhiwei.core.event import NEVER_MUTED, EventKind
@@ -71,7 +72,9 @@ async def list_events(
     type_: EventType = "",
 ) -> Response:
     """Newest first."""
-    rows, has_more = _page(house, caller, page, card, type_, only_alerts=False)
+    rows, has_more = await run_in_threadpool(
+        _page, house, caller, page, card, type_, only_alerts=False
+    )
     return reply(listed([event_document(row) for row in rows], has_more))
 
 
@@ -83,6 +86,8 @@ async def read(
     row = house.reader.event(event)
     state = None if row is None else house.reader.card(row.card_key)
     if row is None or state is None or not caller.may_reach(state.settings.profile.cardholder):
+        raise Problem("event_not_found")
+    if caller.only_cardholder and row.event.kind in NOT_FOR_CARDHOLDERS:
         raise Problem("event_not_found")
     return reply(event_document(row))
 
@@ -96,7 +101,9 @@ async def list_alerts(
     type_: EventType = "",
 ) -> Response:
     """What cardholders are told, newest first."""
-    rows, has_more = _page(house, caller, page, card, type_, only_alerts=True)
+    rows, has_more = await run_in_threadpool(
+        _page, house, caller, page, card, type_, only_alerts=True
+    )
     return reply(listed([alert_document(row) for row in rows], has_more))
 
 
@@ -140,7 +147,8 @@ def _page(
         return house.reader.events(card_key=card_key, before=before, after=after, limit=limit)
 
     def wanted(row: EventRow) -> bool:
-        if only_alerts and row.event.kind in NOT_FOR_CARDHOLDERS:
+        is_told = row.event.kind not in NOT_FOR_CARDHOLDERS
+        if not is_told and (only_alerts or caller.only_cardholder):
             return False
         return not type_ or row.event.kind.word == type_
 

@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 
 from zhiwei.gateways.http.caller import Caller
 from zhiwei.gateways.http.house import House
+from zhiwei.gateways.http.idempotency import key_in
 from zhiwei.gateways.http.keys import ISSUER, key_named
 from zhiwei.gateways.http.masking import masked
 from zhiwei.gateways.http.problems import Fault, Problem
@@ -65,6 +66,8 @@ class Gate(APIRoute):
                 raise Problem("forbidden_scope", detail)
             request.state.caller = caller
             _check_parameters(request, parameters)
+            if request.method == "POST":
+                key_in(request)
             if reads_body:
                 request = await _with_document(request)
             with _place(request.app.state.at_once, caller.key.id, house.settings.requests_at_once):

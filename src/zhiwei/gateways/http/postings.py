@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
 from zhiwei.core.card_state import CardState
@@ -101,7 +102,9 @@ async def list_postings(
     def wanted(row: JournalRow) -> bool:
         return isinstance(row.entry.command.change, Post)
 
-    rows, has_more = journal_page(house, caller, page, card, wanted, prefix="post")
+    rows, has_more = await run_in_threadpool(
+        journal_page, house, caller, page, card, wanted, prefix="post"
+    )
     return reply(listed([posting_document(row.state, row.entry) for row in rows], has_more))
 
 

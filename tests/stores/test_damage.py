@@ -183,6 +183,39 @@ def test_a_card_with_a_damaged_file_is_refused_and_others_are_not(damaged: Path)
     assert not verify(damaged / FILE_NAME).is_clean
 
 
+@pytest.mark.parametrize("column", ["settings", "usage", "recent"])
+def test_a_damaged_file_in_the_log_does_not_stop_the_start(damaged: Path, column: str) -> None:
+    """Only its own card suffers, even where the log has a newer image of it."""
+    with tampering(damaged / FILE_NAME) as database:
+        database.execute(f"update card_state set {column} = zeroblob(50) where number = 1")
+    store = SqliteStore(damaged)
+    refused, approved = done(
+        store.transact([purchase(0, 900_001), purchase(1, 900_002)], STEP, NOON + 99)
+    )
+    assert refused.entry is not None
+    assert refused.entry.findings[0].reason is Reason.STATE_UNREADABLE
+    assert approved.entry is not None
+    assert approved.entry.version > 0
+    done(store.close())
+
+
+def test_a_damaged_file_of_the_last_card_does_not_stop_the_start(damaged: Path) -> None:
+    """The newest entry is looked at when the store is opened; only its own card suffers for it."""
+    done(SqliteStore(damaged).close())
+    with tampering(damaged / FILE_NAME) as database:
+        database.execute("update card_state set usage = zeroblob(50) where number = 1")
+    store = SqliteStore(damaged)
+    assert store.reader().recent(limit=1)[0].card_key == key_of(0)
+    refused, approved = done(
+        store.transact([purchase(0, 900_001), purchase(1, 900_002)], STEP, NOON + 99)
+    )
+    assert refused.entry is not None
+    assert refused.entry.findings[0].reason is Reason.STATE_UNREADABLE
+    assert approved.entry is not None
+    assert approved.entry.version > 0
+    done(store.close())
+
+
 def test_a_damaged_original_refuses_what_names_it(damaged: Path) -> None:
     """A reversal whose original cannot be read is refused: who knows what it would give back."""
     done(SqliteStore(damaged).close())

@@ -105,7 +105,7 @@ def _lay_over(
     """Lay the images of commits over the files, oldest first.
 
     Raises:
-        CorruptFileError: an image is damaged, or speaks of no card.
+        CorruptFileError: an image speaks of no card.
     """
     by_number = {slot.number: slot for slot in cards.slots.values()}
     for images in commits:
@@ -118,7 +118,12 @@ def _lay_over(
                     raise CorruptFileError(message)
                 slot = Slot(row[0], row[1], row[2], row[3], row[4])
                 by_number[number] = slot
-            if _became_newer(slot, settings, usage, added, recent):
+            try:
+                is_newer = _became_newer(slot, settings, usage, added, recent)
+            except CorruptFileError:
+                # The card's own row is damaged. It stays as it is, and the card will be refused.
+                continue
+            if is_newer:
                 sweep.note_moved(slot)
                 # It may have been thrown out meanwhile; now that its row is behind it stays.
                 if cards.slots.get(slot.card_key) is not slot:
@@ -165,9 +170,11 @@ def _check_last_entry(connection: sqlite3.Connection, last_entry: int) -> None:
     """Raise if the file of the journal's last card is older than the entry."""
     card_key, version, _ = connection.execute(QUERIES["entry_at"], (last_entry,)).fetchone()
     row = connection.execute(QUERIES["card_by_key"], (card_key,)).fetchone()
-    if row is not None and version_and_places(row[3], card_key)[0] == version:
+    try:
+        if row is not None and version_and_places(row[3], card_key)[0] == version:
+            return
+    except CorruptFileError:
+        # That one card will be refused; the others need not suffer for it.
         return
-    message = (
-        f"the file of the card of entry {last_entry} is older than the entry; restore a backup"
-    )
-    raise CorruptFileError(message)
+    message = f"the file of the card of entry {last_entry} is older than the entry"
+    raise CorruptFileError(message + "; restore a backup")

@@ -163,6 +163,33 @@ def test_a_partial_reversal_of_an_untold_amount_keeps_its_count() -> None:
     assert [held(step) for step in steps] == [(0, 1), (0, 1)]
 
 
+def test_a_reversal_down_to_nothing_is_a_whole_one() -> None:
+    """Also where the first message was of nothing and an increment made it something."""
+    steps = played(
+        act(0, "send", amount=0, currency="THB", billed=0),
+        act(1, "increment", of=0, amount=500, currency="THB", billed=1500),
+        act(2, "reverse partly", of=0, amount=0, currency="THB", billed=0),
+    )
+    assert [held(step) for step in steps] == [(0, 1), (1500, 1), (0, 0)]
+
+
+@pytest.mark.parametrize("seed", [2762, 3341, 3849, 20902, 33700, 33750, 38244])
+def test_a_sequence_that_once_broke_a_rule_breaks_none(seed: int) -> None:
+    """Found by the first hundred thousand."""
+    assert broken_by(draw(seed)) is None
+
+
+def test_a_follow_up_is_not_taken_back_again_after_its_keys_are_forgotten() -> None:
+    """Eight days later nobody knows of the first reversal; the second must have no effect."""
+    steps = played(
+        act(0, "send", amount=100),
+        act(1, "increment", of=0, amount=20),
+        act(2, "reverse", of=1),
+        act(3, "reverse", of=1, at_ms=BEGIN_MS + 8 * 86_400_000),
+    )
+    assert [held(step) for step in steps] == [(100, 1), (120, 1), (100, 1), (100, 1)]
+
+
 def test_a_partial_reversal_may_leave_more_than_the_first_message_asked_for() -> None:
     """100 raised by 20 may be taken back down to 110."""
     steps = played(

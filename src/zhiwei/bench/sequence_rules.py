@@ -200,7 +200,7 @@ class Auditor:
             return
         _check(
             "a second reversal gives nothing back",
-            original.version not in self._taken_back or _can_stand_again(happening),
+            original.version not in self._taken_back,
             f"of entry {original.version}: {before} became {after}",
         )
         request = original.command.request
@@ -215,14 +215,21 @@ class Auditor:
             self._taken_back.add(original.version)
 
     def _original(self, happening: Happening) -> Entry | None:
-        """The entry that a follow-up named, None where the act named a late or unknown one."""
-        return self._entries.get(happening.about)
+        """The entry that a reversal means: by version, or the newest with the trace it names.
 
-
-def _can_stand_again(happening: Happening) -> bool:
-    """Named by trace, a reversal may mean a newer entry of the same trace."""
-    original = happening.command.original
-    return original is not None and original.version == 0
+        After the time that keys are kept the same message again is a new one, so there may be two.
+        """
+        named = happening.command.original
+        if named is None or named.version:
+            return self._entries.get(0 if named is None else named.version)
+        best: Entry | None = None
+        for entry in self._entries.values():
+            request = entry.command.request
+            if request is None or request.message_class is MessageClass.REVERSAL:
+                continue
+            if entry.command.trace_key == named.trace_key and not entry.duplicate_of:
+                best = entry
+        return best
 
 
 def _is_idle(entry: Entry) -> bool:

@@ -390,7 +390,7 @@ def _standing_after(case: Case, original: Entry) -> int | None:
     named = case.command.original
     replacement = -1 if named is None else named.replacement_minor
     request = original.command.request
-    if replacement < 0 or request is None:
+    if replacement <= 0 or request is None:
         return 0
     if request.currency == case.state.settings.profile.currency:
         return replacement

@@ -20,9 +20,13 @@ from zhiwei.core.request import Kind, MessageClass
 from zhiwei.core.result import Result
 from zhiwei.core.settle import booked_minor, given_back
 from zhiwei.core.usage import Booking, Usage
+from zhiwei.core.zone import DAY_MS
 from zhiwei.guardian.authorize import auth_code, booked, finished, with_hold
 from zhiwei.guardian.case import Case
 
+#: A follow-up is taken back within this time or not at all. Stores keep keys for as long, so within
+#: it an earlier reversal of the same follow-up is always found, and none can give back twice.
+UNDONE_WITHIN_MS: Final = 7 * DAY_MS
 _FOLLOW_UPS: Final = frozenset((Kind.VOID, Kind.REFUND, Kind.COMPLETION))
 
 
@@ -52,7 +56,10 @@ def undo(case: Case, original: Entry, group: Group) -> Result:
     """Take back a follow-up, once. `group` is its group as it stands now."""
     request = original.command.request
     assert request is not None, "only card messages are reversed"
-    if original.flags & Flag.NO_EFFECT or was_undone(case, original) or _has_lapsed(case, group):
+    is_too_late = original.now_ms <= case.moment.now_ms - UNDONE_WITHIN_MS
+    if is_too_late or original.flags & Flag.NO_EFFECT or was_undone(case, original):
+        return _nothing(case, group)
+    if _has_lapsed(case, group):
         return _nothing(case, group)
     if request.message_class is MessageClass.INCREMENT:
         return _increment_undone(case, original, group)

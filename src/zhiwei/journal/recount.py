@@ -174,7 +174,7 @@ class Recount:
         # A completion, or an advice of what was approved, says what is taken in all; what a refund
         # gave back before stays given back.
         more = billed if is_increment else billed - before
-        if request.kind is Kind.COMPLETION:
+        if request.kind is Kind.COMPLETION and not is_increment:
             account.end_hold(group.version)
         if more < 0:
             account.reduce(group.version, -more, 0)

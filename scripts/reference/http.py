@@ -103,7 +103,9 @@ def _call(method: str, path: str, operation: Document, document: Document) -> li
 
 
 def _paragraphs(text: str) -> str:
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    # The scopes stand beside the summary already.
+    return "\n\n".join(each for each in paragraphs if not each.startswith("Scopes: "))
 
 
 def _parameter(parameter: Document, document: Document) -> tuple[str, ...]:

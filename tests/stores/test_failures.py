@@ -27,6 +27,7 @@ from tests.stores.cases import (
     reversal,
 )
 from zhiwei.core.command import Command
+from zhiwei.core.result import Result
 from zhiwei.journal.verify import verify
 from zhiwei.ports import Cardholder, StoreUnavailableError
 from zhiwei.stores.sqlite.connection import FILE_NAME
@@ -40,6 +41,8 @@ class Disk:
 
     def __init__(self) -> None:
         self.left = -1
+        #: How many statements fail one after the other.
+        self.in_a_row = 1
         self.is_done_first = False
         self.statements: list[str] = []
 
@@ -47,7 +50,9 @@ class Disk:
         """Carry out a statement, or fail."""
         self.statements.append(sql)
         if self.left == 0:
-            self.left = -1
+            self.in_a_row -= 1
+            if self.in_a_row == 0:
+                self.left, self.in_a_row = -1, 1
             if self.is_done_first:
                 carry_out()
             message = "disk I/O error"
@@ -158,6 +163,30 @@ def test_a_failure_of_any_statement_loses_the_whole_batch_or_nothing(
     pytest.fail("there is no end of statements")
 
 
+@pytest.mark.parametrize("in_a_row", range(2, 9))
+def test_a_store_that_cannot_even_read_refuses_until_it_can(
+    disk: Disk, store: SqliteStore, in_a_row: int
+) -> None:
+    """The commit is done, says it failed, and what follows fails too: no old file is decided on."""
+    expected = versions(store)
+    done(store.transact(batch(1), STEP, NOON + 1))
+    disk.statements.clear()
+    done(store.transact(batch(2), STEP, NOON + 2))
+    commits_after = disk.statements.index("commit")
+    disk.left, disk.in_a_row, disk.is_done_first = commits_after, in_a_row, True
+    refusals = 0
+    results: list[Result] = []
+    while not results:
+        try:
+            results = done(store.transact(batch(3), STEP, NOON + 3))
+        except StoreUnavailableError:
+            refusals += 1
+    assert 1 <= refusals <= in_a_row
+    assert results[0].is_repeat
+    moved = sum(versions(store)) - sum(expected)
+    assert moved == 3 * len(batch(1))
+
+
 def test_a_full_disk_refuses_and_recovers(store: SqliteStore) -> None:
     """SQLite says that the file may not grow: no state moves; with room again all goes on."""
     connected = store._connection
@@ -250,5 +279,9 @@ def test_a_closed_store_refuses(tmp_path: Path) -> None:
     done(store.close())
     with pytest.raises(StoreUnavailableError, match="closed"):
         done(store.transact([registration(1)], STEP, NOON))
+    with pytest.raises(StoreUnavailableError, match="closed"):
+        done(store.keep([Cardholder("x", NOON)], [], STAFF, NOON))
+    with pytest.raises(StoreUnavailableError, match="closed"):
+        done(store.tidy(NOON))
     with pytest.raises(StoreUnavailableError, match="closed"):
         store.reader().card(key_of(1))

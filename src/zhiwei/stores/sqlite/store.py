@@ -103,6 +103,9 @@ class SqliteStore:
         self._forgetting: Final = Forgetting()
         #: Number of the last card that was read ahead; 0 = all are in memory.
         self._read_up_to = 0
+        #: Memory surely agrees with the file, and holds at least what the log has.
+        self._is_certain = False
+        self._is_whole = False
         try:
             self._connection = self._open()
             self._rows = Rows(self._connection)
@@ -133,9 +136,7 @@ class SqliteStore:
 
     async def transact(self, batch: Batch, step: Step, clock_ms: int) -> list[Result]:
         """Carry out commands in order, durably, all or none; see `ports.Store`."""
-        if not self._is_open:
-            message = "the store is closed"
-            raise StoreUnavailableError(message)
+        self._check_usable()
         turn = Turn(self._cards, self._rows, self._positions.copy(), step, clock_ms)
         try:
             results = [turn.carry_out(command) for command in batch]
@@ -151,6 +152,7 @@ class SqliteStore:
         self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor, clock_ms: int
     ) -> None:
         """Insert or replace records, with audit rows; see `ports.Store`."""
+        self._check_usable()
         positions = self._positions.copy()
         rows: list[tuple[Any, ...]] = []
         for audit in audits:
@@ -173,6 +175,7 @@ class SqliteStore:
         Raises:
             StoreUnavailableError: nothing was written.
         """
+        self._check_usable()
         try:
             if self._forgetting.is_due(clock_ms):
                 with self._checkpoints.gate, self._transaction():
@@ -231,6 +234,7 @@ class SqliteStore:
 
     def _load(self, on_progress: OnProgress | None) -> Positions:
         """Read the files into memory, and what the last run had not swept yet."""
+        self._is_whole = False
         self._cards.clear()
         try:
             positions = recovery.load(self._connection, self._cards, self._sweep, on_progress)
@@ -240,7 +244,36 @@ class SqliteStore:
         # Cards are numbered without gaps, so the rows that were read are the first ones.
         is_all = positions.card <= recovery.ROWS_AT_START
         self._read_up_to = 0 if is_all else recovery.ROWS_AT_START
+        self._is_whole = self._is_certain = True
         return positions
+
+    def _check_usable(self) -> None:
+        """Raise unless the store may write: it is open, and memory agrees with the file."""
+        if not self._is_open:
+            message = "the store is closed"
+            raise StoreUnavailableError(message)
+        if not self._is_certain:
+            self._make_certain()
+
+    def _make_certain(self) -> None:
+        """Compare memory with the file after a failure, and read the file again where they differ.
+
+        Raises:
+            StoreUnavailableError: the file cannot be read now.
+            CorruptFileError: what is read first is damaged.
+        """
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+            row = self._connection.execute(QUERIES["last_positions"]).fetchone()
+        except sqlite3.Error as error:
+            message = f"the data cannot be read: {error}"
+            raise StoreUnavailableError(message) from error
+        known = self._positions
+        if not self._is_whole or row[:3] != (known.entry, known.event, known.audit):
+            # The commit said it failed and did not: what is in the file counts.
+            self._positions = self._load(None)
+        self._is_certain = True
 
     def _transaction(self) -> contextlib.AbstractContextManager[None]:
         return _transaction_on(self._connection)
@@ -312,20 +345,14 @@ class SqliteStore:
         self._sweep.trimmed_log = trim_to
 
     def _recovered_from(self, error: sqlite3.Error) -> Exception:
-        """Make sure that memory and file agree after a failed transaction; what to raise."""
-        with contextlib.suppress(sqlite3.Error):
-            if self._connection.in_transaction:
-                self._connection.execute("rollback")
+        """What to raise after a failed transaction; memory and file agree again if they can."""
+        _log.error("transaction_failed", error=str(error))
+        self._is_certain = False
         reason = f"nothing was written: {error}"
         try:
-            row = self._connection.execute(QUERIES["last_positions"]).fetchone()
-            known = self._positions
-            if (row[0], row[1], row[2]) != (known.entry, known.event, known.audit):
-                # The commit said it failed and did not: what is in the file counts.
-                self._positions = self._load(None)
-        except (sqlite3.Error, StoreUnavailableError, CorruptFileError) as second:
-            reason += f"; and the file cannot be read now: {second}"
-        _log.error("transaction_failed", error=str(error))
+            self._make_certain()
+        except (StoreUnavailableError, CorruptFileError) as second:
+            reason += f"; {second}"
         return StoreUnavailableError(reason)
 
 

@@ -24,7 +24,7 @@ test_compiled() {
     PYTHONPATH=build/compiled ZHIWEI_EXPECT=compiled "${pytest[@]}" "${hot[@]}" "$@"
 }
 
-step "core and services, every branch of them (plain Python)" "${pytest[@]}" --cov "${pure[@]}" "$@"
+step "core and services, every branch of them (plain Python)" "${pytest[@]}" --cov --cov-report=term-missing:skip-covered "${pure[@]}" "$@"
 step "everything else (plain Python)" "${pytest[@]}" "${pure[@]/#/--ignore=}" tests "$@"
 step "the hot part, compiled" test_compiled "$@"
 finish test

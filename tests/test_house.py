@@ -1,4 +1,4 @@
-"""The house rules, asked of every file that git tracks or would track (DESIGN: principle 18).
+"""The house rules, asked of every file that git tracks or would track.
 
 The rules themselves are in `tests/house/`, small and readable; `tests/house/test_rules.py` shows
 that each of them can fail. What is not checked here or by ruff and mypy is not a rule.

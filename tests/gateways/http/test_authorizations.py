@@ -20,7 +20,7 @@ TRACE = {
 
 
 def test_an_approval_has_the_body_of_the_contract(world: World) -> None:
-    """Every member of API.md is there, and no other."""
+    """Every member of the contract is there, and no other."""
     card = world.card()
     answer = world.ask(card)
     assert answer.status_code == 200

@@ -30,7 +30,7 @@ _REFERENCE_SPACE = 1_000_000
 
 
 def decision_document(house: House, state: CardState, entry: Entry) -> Document:
-    """The decision body of API.md; `state` is any version of the card's file."""
+    """The decision body of the contract; `state` is any version of the card's file."""
     profile = state.settings.profile
     question = _question(house, state, entry)
     return _body(house, state.card_key, profile.network, profile.currency, question, entry)

@@ -72,6 +72,8 @@ class History:
     #: Messages that were answered, with the versions of their entries.
     answered: list[tuple[Request, int]] = field(default_factory=list)
     late: list[Request] = field(default_factory=list)
+    #: Every message with what it was made of.
+    made: list[tuple[Request, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         profile = Profile(
@@ -175,7 +177,9 @@ class History:
         if verb == "repeat":
             return self.carry_out(request=earlier, original=self._same_original(earlier))
         if verb == "repeat otherwise":
-            return self.carry_out(request=_changed(earlier, amount_minor=earlier.amount_minor + 1))
+            fields = next(made for request, made in self.made if request is earlier)
+            otherwise = {**fields, "amount_minor": earlier.amount_minor + 1}
+            return self.carry_out(request=self._made(otherwise))
         named = Original(version=version)
         if number % 2:
             named = Original(
@@ -221,11 +225,10 @@ class History:
             "rrn": f"{number:012}",
             "transmitted_at": f"{number:010}",
         }
-        return Request(**{**fields, **more})
+        return self._made({**fields, **more})
 
-
-def _changed(request: Request, **more: object) -> Request:
-    """The same message with something else in it."""
-    told = [name for name in Request.__slots__ if name != "is_debit"]
-    fields: dict[str, Any] = {name: getattr(request, name) for name in told}
-    return Request(**{**fields, **more})
+    def _made(self, fields: dict[str, Any]) -> Request:
+        """A message, remembered with what it was made of."""
+        request = Request(**fields)
+        self.made.append((request, fields))
+        return request

@@ -65,6 +65,10 @@ REGIONS: Final = ["11", "41", "44", "61"]
 COUNTRIES: Final = ["HKG", "JPN", "USA", "DEU"]
 MCCS: Final = ["5411", "6011", "7995"]
 INSTITUTIONS: Final = ["ALI", "WX"]
+#: Names of the counters of a channel; compiled classes do not tell theirs.
+COUNTERS: Final = [
+    f"{p}_{m}" for p in ("day", "week", "month", "year") for m in ("amount", "count")
+]
 AMOUNTS: Final = st.integers(0, 3000)
 
 

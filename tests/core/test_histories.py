@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from tests.core.histories import POLICY, History, histories
-from tests.core.strategies import KEY
+from tests.core.strategies import COUNTERS, KEY
 
 from zhiwei.core.card_state import CHAIN_START, CardState
 from zhiwei.core.controls import LimitChannel
@@ -14,7 +14,7 @@ from zhiwei.core.entry import Entry
 from zhiwei.core.finding import Outcome
 from zhiwei.core.request import MessageClass
 from zhiwei.core.settle import settled
-from zhiwei.core.usage import Spent, Usage
+from zhiwei.core.usage import Usage
 from zhiwei.core.windows import Moment
 from zhiwei.guardian import guardian_under
 from zhiwei.journal.recount import Recount
@@ -36,7 +36,7 @@ def lived(history: tuple[Any, list[Any]]) -> History:
 
 def numbers(usage: Usage) -> list[tuple[int, ...]]:
     """Counters as something that can be compared."""
-    spent = [tuple(getattr(one, name) for name in Spent.__slots__) for one in usage.by_channel]
+    spent = [tuple(getattr(one, name) for name in COUNTERS) for one in usage.by_channel]
     rolling = [(s.at_ms, s.channels, s.amount_minor, s.count, s.group) for s in usage.rolling]
     return [*spent, *rolling]
 
@@ -114,7 +114,7 @@ def test_no_counter_falls_below_nothing_and_none_exceeds_the_whole(
     card = lived(history)
     whole = card.state.usage.by_channel[LimitChannel.ALL]
     for spent in card.state.usage.by_channel:
-        for name in Spent.__slots__:
+        for name in COUNTERS:
             assert 0 <= getattr(spent, name) <= getattr(whole, name)
     for spend in card.state.usage.rolling:
         assert spend.amount_minor >= 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.core.histories import POLICY, History
-from tests.core.strategies import KEY, ZONES
+from tests.core.strategies import COUNTERS, KEY, ZONES
 
 from zhiwei.core.controls import Limit, LimitChannel, Limits, Measure, Period
 from zhiwei.core.request import Channel, Kind
@@ -61,7 +61,7 @@ def differences_after(seed: int) -> list[str]:
         recount.observe(KEY, entry)
     found = recount.differences(KEY, card.state)
     for spent in card.state.usage.by_channel:
-        found += ["below nothing" for name in spent.__slots__ if getattr(spent, name) < 0]
+        found += ["below nothing" for name in COUNTERS if getattr(spent, name) < 0]
     return found
 
 

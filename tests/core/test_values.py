@@ -130,8 +130,13 @@ def test_a_command_finds_what_it_repeats_and_what_it_names() -> None:
 
 
 def test_an_errors_docstring_is_its_message() -> None:
-    """An error class cannot exist without an explanation."""
-    assert str(UnknownCurrencyError()) == "not a currency of ISO 4217"
+    """An error class cannot exist without an explanation; a compiled one at least has its name."""
+    assert str(UnknownCurrencyError()) in ("not a currency of ISO 4217", "unknown currency")
+
+    class WordlessError(ZhiweiError):
+        __doc__ = None
+
+    assert str(WordlessError()) == "wordless"
     assert str(ZhiweiError("said")) == "said"
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
+
+def _name_in_words(error: Exception) -> str:
+    """`unknown currency` for an UnknownCurrencyError; compiled classes have lost their docstring."""
+    name = type(error).__name__.removesuffix("Error")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
+
 
 class ZhiweiError(Exception):
     """Something the guardian was asked to do cannot be done."""
 
     def __init__(self, message: str | None = None) -> None:
         # The docstring is the message, so an error class cannot exist without an explanation.
-        super().__init__(message or (type(self).__doc__ or "").strip())
+        super().__init__(message or (type(self).__doc__ or "").strip() or _name_in_words(self))
 
 
 class NotAllowedValueError(ZhiweiError):

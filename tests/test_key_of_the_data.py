@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import httpx
@@ -62,3 +63,16 @@ def test_the_key_may_lie_elsewhere_from_the_first_start(tmp_path: Path) -> None:
         pass
     assert key_file.stat().st_mode & 0o777 == 0o600
     assert not list(program.data.glob("*.key"))
+
+
+def test_a_trial_takes_the_key_from_where_it_lies(program: Program, tmp_path: Path) -> None:
+    """`decide --data` finds the cards by a key that is kept elsewhere, and says where it is not."""
+    key_file = (program.data / "vault.key").rename(tmp_path / "card.key")
+    line = {"pan": PAN, "kind": "purchase", "channel": "pos", "medium": "chip"}
+    given = json.dumps(line | {"amount": 100, "currency": "CNY"}).encode()
+    words = ("decide", "-", "--json", "--data", str(program.data))
+    done = program.run(*words, "--key-file", str(key_file), given=given)
+    assert json.loads(done.stdout)["decision"] == "approve", done.stderr
+    without = program.run(*words, given=given)
+    assert without.returncode == 3
+    assert b"name it with --key-file" in without.stderr

@@ -48,6 +48,9 @@ def decide(
         str, typer.Option(help="Lines are messages of this dialect, in hexadecimal.")
     ] = "",
     policy: Annotated[Path | None, typer.Option(help="The issuer's policy (TOML).")] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="Key for card numbers; default: vault.key in --data.")
+    ] = None,
     at: Annotated[
         str, typer.Option(help="RFC 3339; the clock stands here until a line says `at`.")
     ] = "",
@@ -81,7 +84,7 @@ def decide(
         raise typer.BadParameter(str(error), param_hint="--at") from None
     dialect = named(frames) if frames else None
     printer = Printer(language_named(lang), is_json=as_json)
-    trial = Trial(file, data, dialect, policy, now_ms, printer)
+    trial = Trial(file, data, key_file, dialect, policy, now_ms, printer)
     raise typer.Exit(asyncio.run(trial.run()))
 
 
@@ -93,6 +96,7 @@ class Trial:
         self,
         file: Path,
         data: Path | None,
+        key_file: Path | None,
         dialect: Dialect | None,
         policy: Path | None,
         now_ms: int,
@@ -100,6 +104,7 @@ class Trial:
     ) -> None:
         self._file: Final = file
         self._data: Final = data
+        self._key_file: Final = key_file
         self._dialect: Final = dialect
         self._policy: Final = policy
         self._now_ms: Final = now_ms
@@ -155,9 +160,10 @@ class Trial:
 
         if self._data is None:
             return MemoryStore(), Vault(bytes(KEY_BYTES))
-        key_file = self._data / "vault.key"
+        key_file = self._key_file or self._data / "vault.key"
         if not key_file.is_file():
-            raise UnreadableFileError(f"there is no key file `{key_file}`")
+            message = f"there is no key file `{key_file}`; name it with --key-file"
+            raise UnreadableFileError(message)
         task = progress.add_task("copying", total=None)
         folder = stack.enter_context(
             copy_of(

@@ -54,7 +54,7 @@ def key_in(request: Request) -> str:
 
 def digest_for(request: Request, caller: Caller, operation: str) -> bytes:
     """Digest by which the core recognizes a command that is sent again; empty without a key."""
-    key = key_in(request)
+    key = _keyed(request, key_in(request))
     return idempotency_key(f"{caller.key.id}|{operation}", key) if key else b""
 
 
@@ -71,7 +71,7 @@ async def once(
         Problem: `same_key_other_body`, `same_key_in_progress`, and whatever the work raises; a
             failure is not kept, so it can be tried again with the same key.
     """
-    key = key_in(request)
+    key = _keyed(request, key_in(request))
     if not key:
         made = await work()
         await _keep(house, caller, made, ())
@@ -102,6 +102,16 @@ async def _keep(house: House, caller: Caller, made: Made, extra: tuple[Any, ...]
     records = (*made.records, *extra)
     if records or made.audits:
         await house.keep(records, made.audits, caller.actor)
+
+
+def _keyed(request: Request, key: str) -> str:
+    """A digest of the caller's key under ours; empty where there is none.
+
+    Callers make keys of anything, a card number among it, which a plain digest would give away.
+    """
+    house: House = request.app.state.house
+    secret = house.vault.derived_secret("idempotency-key")
+    return hmac.new(secret, key.encode(), sha256).hexdigest() if key else ""
 
 
 def _body_hash(house: House, body: bytes) -> str:

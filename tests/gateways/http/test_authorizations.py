@@ -426,6 +426,18 @@ def test_an_advice_is_booked_past_a_lock_and_never_refused(world: World) -> None
     assert world.issuer.get(f"/v1/authorizations?card={card}").json()["data"] == []
 
 
+def test_an_advice_of_a_decline_moves_nothing(world: World) -> None:
+    """What was declined elsewhere is recorded, and no counter moves."""
+    card = world.card()
+    items = [{"channel": "all", "measure": "count", "period": "day", "count": 9}]
+    world.issuer.set(card, "limits", {"items": items})
+    body = {"card": card, "kind": "purchase", "channel": "pos", "amount": 5, "currency": "CNY"}
+    for decision, used in (("decline", 0), ("approve", 1)):
+        world.issuer.post("/v1/advices", {**body, "decision": decision})
+        rows = world.issuer.get(f"/v1/cards/{card}/limits").json()["data"]
+        assert rows[0]["used"] == used
+
+
 def test_a_foreign_amount_is_judged_by_its_billing_amount(world: World) -> None:
     """Limits use what the cardholder is billed."""
     card = world.card()

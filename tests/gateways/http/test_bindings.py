@@ -70,6 +70,15 @@ def test_the_online_lock_refuses_new_links(world: World) -> None:
     assert decided["binding"] is None
 
 
+def test_an_institution_may_be_named_in_chinese(world: World) -> None:
+    """The issuer's own name for it is as good as its number."""
+    card = world.card()
+    link = bind(world, card, institution="支付宝")["binding"]
+    assert world.issuer.get(f"/v1/bindings/{link}").json()["institution"] == "支付宝"
+    debited = world.decision(card, channel="quick_pay", institution="支付宝")
+    assert debited["decision"] == "approve"
+
+
 def test_an_unknown_link_is_not_found(world: World) -> None:
     """Also another card's id with this prefix."""
     for name in ("bind_x", "bind_" + "0" * 34):
@@ -109,6 +118,15 @@ def test_a_posting_is_told_from_its_threshold_on(world: World) -> None:
     assert world.issuer.get("/v1/postings/post_x").json()["code"] == "posting_not_found"
 
 
+def test_a_posting_may_name_its_direction(memory: World) -> None:
+    """Without a sign and with a word, as many core banks write it; what it was may be left out."""
+    card = memory.card()
+    for direction, amount in (("in", 7), ("credit", 7), ("out", -7), ("debit", -7)):
+        body = {"card": card, "amount": 7, "direction": direction}
+        posted = memory.issuer.post("/v1/postings", body).json()
+        assert (posted["amount"], posted["business"]) == (amount, None)
+
+
 def test_a_posting_that_says_nothing_sensible_is_refused(memory: World) -> None:
     """Zero, another currency, a whole account number in the place of a tail."""
     card = memory.card()
@@ -116,6 +134,7 @@ def test_a_posting_that_says_nothing_sensible_is_refused(memory: World) -> None:
         ({"amount": 0}, 422, "zero"),
         ({"currency": "USD"}, 422, "other_currency"),
         ({"amount": 1.5}, 400, "wrong_type"),
+        ({"amount": -5, "direction": "out"}, 422, "too_small"),
         ({"counterparty_tail": "6222021234"}, 422, "bad_format"),
     ):
         body = {"card": card, "amount": 1, "business": "x", **change}

@@ -162,6 +162,12 @@ def test_a_cardholder_is_kept_and_changed(world: World) -> None:
     assert removed.json()["available_at"] == "2025-11-24T16:00:00.000Z"
 
 
+def test_a_phone_may_be_called_as_elsewhere(world: World) -> None:
+    """`phone_number` is Stripe's and Lithic's name of it."""
+    holder = world.cardholder(phone_number="+6591234567")
+    assert world.issuer.get(f"/v1/cardholders/{holder}").json()["phone"] == "+6591234567"
+
+
 @pytest.mark.parametrize(
     ("field", "value", "code"),
     [

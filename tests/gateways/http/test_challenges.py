@@ -259,7 +259,13 @@ def test_a_lock_is_never_passed_by_a_message(world: World, card: str) -> None:
 
 def test_a_message_that_is_sent_again_is_one_message(world: World, card: str) -> None:
     """A gateway that repeats its call gets the reply that was given."""
-    body = {"from": PHONE, "text": "ZF", "id": "gw-1"}
+    body = {
+        "from": PHONE,
+        "to": "95588",
+        "body": "ZF",
+        "id": "gw-1",
+        "received_at": "2025-11-24T04:00:00Z",
+    }
     first = world.issuer.post("/v1/inbound_messages", body, Idempotency_Key="m")
     again = world.issuer.post("/v1/inbound_messages", body, Idempotency_Key="m")
     assert again.content == first.content

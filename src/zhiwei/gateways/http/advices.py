@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -30,7 +30,9 @@ router = APIRouter(prefix="/v1/advices", tags=["Authorizations"], route_class=Ga
 class AdviceBody(AuthorizationBody):
     """What happened."""
 
-    declined: bool = Field(default=False, description="It was declined elsewhere; nothing moved.")
+    decision: Literal["approve", "decline"] = Field(
+        default="approve", description="What was answered elsewhere; a decline moved nothing."
+    )
 
 
 @router.post("", **call(ISSUER_ONLY, Decision), summary="Report what already happened")
@@ -39,7 +41,7 @@ async def advise(
 ) -> Response:
     """Book it, even past a lock or limit; `reasons` then tell what it went past."""
     card_key = card_key_in(house, body)
-    message = request_of(body, MessageClass.ADVICE, was_declined=body.declined)
+    message = request_of(body, MessageClass.ADVICE, was_declined=body.decision == "decline")
     original = None
     if body.original is not None:
         named = entry_of("auth", body.original)

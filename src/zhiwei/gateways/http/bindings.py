@@ -54,7 +54,7 @@ BindingPath = Annotated[str, Path(max_length=80, description="Id of the binding.
 class BindingBody(WhichCard):
     """A payment institution asks to link the card."""
 
-    institution: Token = Field(description="Number of the payment institution (支付机构).")
+    institution: Line = Field(description="Number or name of the payment institution (支付机构).")
     name: Line | None = Field(default=None, description="Its name, as the cardholder knows it.")
     stan: Token | None = None
     rrn: Token | None = None

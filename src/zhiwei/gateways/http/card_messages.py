@@ -97,7 +97,7 @@ class CardMessage(WhichCard):
     ) = None
     local_time: Line | None = None
     initiated_by: Annotated[str, Field(pattern="^(cardholder|merchant)$")] = "cardholder"
-    institution: Token | None = None
+    institution: Line | None = None
     pin_entered: bool = False
     authorization_code: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,6}$")] | None = None
     balance: int | None = None

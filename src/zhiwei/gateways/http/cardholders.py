@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from zhiwei.core.command import UpdateCard
 from zhiwei.core.errors import NotAllowedValueError
@@ -55,7 +55,11 @@ class CardholderBody(Body):
 
     name: Line | None = None
     locale: Locale = "zh"
-    phone: Phone | None = None
+    phone: Phone | None = Field(
+        default=None,
+        validation_alias=AliasChoices("phone", "phone_number"),
+        description="E.164, or a mainland mobile number; `phone_number` is understood too.",
+    )
     email: Email | None = None
     metadata: Metadata = Field(default={})
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from zhiwei.core.card_state import CardState, CardStatus, Challenge, StopSource
 from zhiwei.core.command import Actor, AnswerChallenge, Change, Command, PlaceStop, Via
@@ -31,7 +31,7 @@ from zhiwei.gateways.http.house import Document, House
 from zhiwei.gateways.http.idempotency import Made, once
 from zhiwei.gateways.http.journal import cards_of
 from zhiwei.gateways.http.masking import masked
-from zhiwei.gateways.http.shapes import Body, Shape, Token
+from zhiwei.gateways.http.shapes import Body, Instant, Shape, Token
 from zhiwei.gateways.http.stops import StopShape, stop_document
 from zhiwei.ports import Cardholder
 
@@ -69,7 +69,15 @@ class MessageBody(Body):
     from_: Annotated[str, Field(max_length=40)] = Field(
         alias="from", description="The sender's number."
     )
-    text: Annotated[str, Field(max_length=1000)]
+    text: Annotated[str, Field(max_length=1000)] = Field(
+        validation_alias=AliasChoices("text", "body"), description="`body` is understood too."
+    )
+    to: Annotated[str, Field(max_length=40)] | None = Field(
+        default=None, description="The number that it was sent to; not looked at."
+    )
+    received_at: Instant | None = Field(
+        default=None, description="When the gateway had it; not looked at: it acts now."
+    )
     id: Token | None = Field(default=None, description="The gateway's own id of the message.")
 
 

@@ -34,10 +34,18 @@ Signed = Annotated[int, Field(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
 class PostingBody(WhichCard):
     """A posting; amounts are minor units of the card's currency."""
 
-    amount: Signed = Field(description="Positive = money in, negative = money out; not 0.")
+    amount: Signed = Field(
+        description="Positive = money in, negative = money out; with `direction` without a sign."
+    )
+    direction: Literal["in", "out", "credit", "debit"] | None = Field(
+        default=None,
+        description="`in` and `credit`, or `out` and `debit`; then no sign is allowed.",
+    )
     currency: Currency | None = Field(default=None, description="The card's own, if told.")
     balance: Signed | None = Field(default=None, description="Afterwards.")
-    business: Line = Field(description="What it was, in the bank's words.", examples=["银联消费"])
+    business: Line | None = Field(
+        default=None, description="What it was, in the bank's words.", examples=["银联消费"]
+    )
     counterparty_tail: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,4}$")] | None = None
     counterparty_name: Line | None = None
     reference: Token | None = Field(default=None, description="The bank's own reference of it.")
@@ -53,7 +61,7 @@ class PostingShape(Shape):
     amount: int
     currency: str
     balance: int | None
-    business: str
+    business: str | None
     counterparty_tail: str | None
     counterparty_name: str | None
     reference: str | None
@@ -72,13 +80,10 @@ async def post(request: Request, house: TheHouse, caller: TheCaller, body: Posti
     if known_currency(body.currency, "/currency") not in ("", own):
         detail = f"the card is kept in {own}"
         raise Problem("not_allowed", detail, errors=(Fault("/currency", "other_currency", detail),))
-    if body.amount == 0:
-        detail = "a posting moves something"
-        raise Problem("not_allowed", detail, errors=(Fault("/amount", "zero", detail),))
     change = Post(
-        amount_minor=body.amount,
+        amount_minor=_signed(body),
         balance_minor=body.balance,
-        business=body.business,
+        business=body.business or "",
         counterparty_tail=body.counterparty_tail or "",
         counterparty_name=body.counterparty_name or "",
         reverses=body.reverses or "",
@@ -123,6 +128,23 @@ async def read(
     return reply(posting_document(state, entry))
 
 
+def _signed(body: PostingBody) -> int:
+    """The amount with its sign.
+
+    Raises:
+        Problem: it is zero, or has a sign beside a direction.
+    """
+    if body.amount == 0:
+        detail = "a posting moves something"
+        raise Problem("not_allowed", detail, errors=(Fault("/amount", "zero", detail),))
+    if body.direction is None:
+        return body.amount
+    if body.amount < 0:
+        detail = "with `direction` an amount has no sign"
+        raise Problem("not_allowed", detail, errors=(Fault("/amount", "too_small", detail),))
+    return body.amount if body.direction in ("in", "credit") else -body.amount
+
+
 def posting_document(state: CardState, entry: Entry) -> Document:
     """A posting as the API shows it."""
     change = entry.command.change
@@ -134,7 +156,7 @@ def posting_document(state: CardState, entry: Entry) -> Document:
         "amount": change.amount_minor,
         "currency": state.settings.profile.currency,
         "balance": change.balance_minor,
-        "business": change.business,
+        "business": change.business or None,
         "counterparty_tail": change.counterparty_tail or None,
         "counterparty_name": change.counterparty_name or None,
         "reference": change.reference or None,

@@ -6,7 +6,7 @@ import re
 
 
 def _name_in_words(error: Exception) -> str:
-    """`unknown currency` for an UnknownCurrencyError; compiled classes have lost their docstring."""
+    """`unknown currency` for UnknownCurrencyError; compiled classes lose their docstrings."""
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
 

@@ -45,6 +45,12 @@ class Metrics:
             ("outcome", "reason", "door"),
             registry=self.registry,
         )
+        self.rule_failures: Final = Counter(
+            "zhiwei_rule_failures",
+            "Rules that failed inside while a message was judged, by rule.",
+            ("rule",),
+            registry=self.registry,
+        )
         self.repeats: Final = Counter(
             "zhiwei_repeats", "Card messages answered from the journal.", registry=self.registry
         )
@@ -111,6 +117,9 @@ class Metrics:
                 reason = entry.findings[0].reason if entry.findings else 0
                 kind = (entry.outcome, reason, entry.command.actor.via)
                 tally[kind] = tally.get(kind, 0) + 1
+                for finding in entry.findings:
+                    if finding.reason is Reason.RULE_FAILED:
+                        self.rule_failures.labels(finding.control).inc()
         for (outcome, reason, via), count in tally.items():
             labels = (
                 Outcome(outcome).name.lower(),

@@ -150,6 +150,9 @@ def finished(
         note=note,
     )
     told: list[Event] = [*case.events, *events]
+    failed = [f.control for f in findings if f.reason is Reason.RULE_FAILED]
+    if failed:
+        told.append(Event(EventKind.RULE_FAILED, {"controls": failed}))
     inquiries = state.inquiries
     for notice in case.rules.notices:
         noticed = notice(case.policy, state, entry, case.moment)

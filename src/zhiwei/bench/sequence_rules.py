@@ -211,7 +211,7 @@ class Auditor:
             stood = self._stood[original.version]
             rule = "after the reversal of a void or completion stands what stood before"
             _check(rule, after == stood, f"{stood} stood, then {before}, now {after}")
-        # What is reversed in part may be reversed once more; a follow-up is always taken back whole.
+        # What is reversed in part may be reversed once more; a follow-up is always whole.
         is_increment = request.message_class is MessageClass.INCREMENT
         is_follow_up = is_increment or request.kind in (Kind.VOID, Kind.REFUND, Kind.COMPLETION)
         if not happening.act.verb.endswith("partly") or (

@@ -39,38 +39,25 @@ class Metrics:
         self._unready_until = 0.0
         self._logged_second = 0
         self._logged = 0
-        self.decisions: Final = Counter(
+        count = self._counter
+        self.decisions: Final = count(
             "zhiwei_decisions",
             "Card messages decided, by outcome, first reason and door.",
             ("outcome", "reason", "door"),
-            registry=self.registry,
         )
-        self.rule_failures: Final = Counter(
+        self.rule_failures: Final = count(
             "zhiwei_rule_failures",
             "Rules that failed inside while a message was judged, by rule.",
             ("rule",),
-            registry=self.registry,
         )
-        self.repeats: Final = Counter(
-            "zhiwei_repeats", "Card messages answered from the journal.", registry=self.registry
+        self.repeats: Final = count("zhiwei_repeats", "Card messages answered from the journal.")
+        self.changes: Final = count("zhiwei_changes", "Changes of cards' files by people.")
+        self.rejections: Final = count(
+            "zhiwei_rejections", "Commands that could not be carried out.", ("code",)
         )
-        self.changes: Final = Counter(
-            "zhiwei_changes", "Changes of cards' files by people.", registry=self.registry
-        )
-        self.rejections: Final = Counter(
-            "zhiwei_rejections",
-            "Commands that could not be carried out.",
-            ("code",),
-            registry=self.registry,
-        )
-        self.busy: Final = Counter(
-            "zhiwei_busy", "Commands refused because the queue was full.", registry=self.registry
-        )
-        self.format_errors: Final = Counter(
-            "zhiwei_format_errors",
-            "Frames that could not be read, by kind of fault.",
-            ("fault",),
-            registry=self.registry,
+        self.busy: Final = count("zhiwei_busy", "Commands refused because the queue was full.")
+        self.format_errors: Final = count(
+            "zhiwei_format_errors", "Frames that could not be read, by kind of fault.", ("fault",)
         )
         self.latency: Final = Histogram(
             "zhiwei_decision_seconds",
@@ -93,9 +80,13 @@ class Metrics:
         self.connections: Final = Gauge(
             "zhiwei_iso8583_connections", "Open ISO 8583 connections.", registry=self.registry
         )
-        self.store_failures: Final = Counter(
-            "zhiwei_store_failures", "Batches that could not be written.", registry=self.registry
+        self.store_failures: Final = count(
+            "zhiwei_store_failures", "Batches that could not be written."
         )
+
+    def _counter(self, name: str, what: str, labels: tuple[str, ...] = ()) -> Counter:
+        """A series that only grows."""
+        return Counter(name, what, labels, registry=self.registry)
 
     def observe_batch(
         self, results: Sequence[Result], *, waited_seconds: float, commit_seconds: float, queue: int

@@ -58,6 +58,17 @@ def without_expired(records: bytes, now_ms: int) -> bytes:
     return records[at:] if at else records
 
 
+def without_versions_up_to(records: bytes, version: int) -> bytes:
+    """The records of later entries than this."""
+    at = 0
+    size = len(records)
+    while at < size:
+        if int.from_bytes(records[at + _DIGEST_BYTES : at + _VERSION_END], "big") > version:
+            break
+        at += RECORD_BYTES
+    return records[at:] if at else records
+
+
 def rows_of(records: bytes) -> list[tuple[bytes, int, int]]:
     """Digest (8 bytes), version and second of each record."""
     return [

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, final
 
 from zhiwei.ports import CorruptFileError
 from zhiwei.stores.coding.frame import DAMAGE, Part, pack, sealed, unpacked
-from zhiwei.stores.coding.recent import decode_recent
+from zhiwei.stores.coding.recent import decode_recent, without_versions_up_to
 from zhiwei.stores.coding.usage import version_and_places
 from zhiwei.stores.sqlite.cards import Cards, Slot, Sweep
 from zhiwei.stores.sqlite.queries import QUERIES
@@ -77,7 +77,7 @@ def load(
     sweep.begin(first_log, last[3])
     if log:
         _check_is_whole(log, positions.entry)
-        _lay_over(connection, cards, sweep, (row[3] for row in log))
+        _lay_over(connection, cards, sweep, _merged(row[3] for row in log))
     elif positions.entry:
         _check_last_entry(connection, positions.entry)
     if on_progress is not None:
@@ -99,53 +99,82 @@ def load_more(connection: sqlite3.Connection, cards: Cards, after: int, limit: i
     return number
 
 
+@final
+class _Image:
+    """Everything that the log says of one file: the newest of each part."""
+
+    __slots__ = ("added", "recent", "settings", "usage")
+
+    def __init__(self) -> None:
+        self.settings: bytes | None = None
+        self.usage = b""
+        #: All digests as of some commit, sealed, and the ones that were added later.
+        self.recent: bytes | None = None
+        self.added = b""
+
+
+def _merged(commits: Iterable[list[Any]]) -> dict[int, _Image]:
+    """What the images of all commits, oldest first, say of each card, by its number."""
+    merged: dict[int, _Image] = {}
+    for images in commits:
+        for number, settings, usage, added, recent in images:
+            image = merged.get(number)
+            if image is None:
+                image = merged[number] = _Image()
+            image.usage = usage
+            if settings is not None:
+                image.settings = settings
+            if recent is None:
+                image.added += added
+            else:
+                image.recent, image.added = recent, b""
+    return merged
+
+
 def _lay_over(
-    connection: sqlite3.Connection, cards: Cards, sweep: Sweep, commits: Iterable[list[Any]]
+    connection: sqlite3.Connection, cards: Cards, sweep: Sweep, images: dict[int, _Image]
 ) -> None:
-    """Lay the images of commits over the files, oldest first.
+    """Bring the files up to date that the log has newer images of.
 
     Raises:
         CorruptFileError: an image speaks of no card.
     """
     by_number = {slot.number: slot for slot in cards.slots.values()}
-    for images in commits:
-        for number, settings, usage, added, recent in images:
-            slot = by_number.get(number)
-            if slot is None:
-                row = connection.execute(QUERIES["card_by_number"], (number,)).fetchone()
-                if row is None:
-                    message = f"the state log speaks of card number {number}, which is not there"
-                    raise CorruptFileError(message)
-                slot = Slot(row[0], row[1], row[2], row[3], row[4])
-                by_number[number] = slot
-            try:
-                is_newer = _became_newer(slot, settings, usage, added, recent)
-            except CorruptFileError:
-                # The card's own row is damaged. It stays as it is, and the card will be refused.
-                continue
-            if is_newer:
-                sweep.note_moved(slot)
-                # It may have been thrown out meanwhile; now that its row is behind it stays.
-                if cards.slots.get(slot.card_key) is not slot:
-                    cards.add(slot)
+    # In order of the numbers, since neighbours share a page.
+    for number in sorted(images):
+        slot = by_number.get(number)
+        if slot is None:
+            row = connection.execute(QUERIES["card_by_number"], (number,)).fetchone()
+            if row is None:
+                message = f"the state log speaks of card number {number}, which is not there"
+                raise CorruptFileError(message)
+            slot = Slot(row[0], row[1], row[2], row[3], row[4])
+        try:
+            is_newer = _became_newer(slot, images[number])
+        except CorruptFileError:
+            # The card's own row is damaged. It stays as it is, and the card will be refused.
+            continue
+        if is_newer:
+            sweep.note_moved(slot)
+            # It may have been thrown out meanwhile; now that its row is behind it stays.
+            if cards.slots.get(slot.card_key) is not slot:
+                cards.add(slot)
 
 
-def _became_newer(
-    slot: Slot, settings: bytes | None, usage: bytes, added: bytes, recent: bytes | None
-) -> bool:
-    """Lay one image over a file, unless the file is as new already."""
-    if slot.sealed_recent:
-        slot.version, _ = version_and_places(slot.image[1], slot.card_key)
-        slot.records, slot.spilled_until = decode_recent(slot.sealed_recent, slot.card_key)
-        slot.sealed_recent = b""
-    version, _ = version_and_places(usage, slot.card_key)
-    if version <= slot.version:
+def _became_newer(slot: Slot, image: _Image) -> bool:
+    """Lay an image over a file, unless the file is as new already."""
+    in_row, _ = version_and_places(slot.image[1], slot.card_key)
+    version, _ = version_and_places(image.usage, slot.card_key)
+    if version <= in_row:
         return False
-    if recent is None:
-        slot.records += added
+    records, spilled_until = decode_recent(slot.sealed_recent, slot.card_key)
+    if image.recent is not None:
+        records, spilled_until = decode_recent(image.recent, slot.card_key)
+        records += image.added
     else:
-        slot.records, slot.spilled_until = decode_recent(recent, slot.card_key)
-    slot.image = (slot.image[0] if settings is None else settings, usage)
+        records += without_versions_up_to(image.added, in_row)
+    slot.records, slot.spilled_until, slot.sealed_recent = records, spilled_until, b""
+    slot.image = (slot.image[0] if image.settings is None else image.settings, image.usage)
     slot.version = version
     return True
 

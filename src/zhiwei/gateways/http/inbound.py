@@ -33,6 +33,7 @@ from zhiwei.gateways.http.journal import cards_of
 from zhiwei.gateways.http.masking import masked
 from zhiwei.gateways.http.shapes import Body, Instant, Shape, Token
 from zhiwei.gateways.http.stops import StopShape, stop_document
+from zhiwei.gateways.http.times import instant_ms
 from zhiwei.ports import Cardholder
 
 router = APIRouter(prefix="/v1/inbound_messages", tags=["Messages"], route_class=Gate)
@@ -76,7 +77,7 @@ class MessageBody(Body):
         default=None, description="The number that it was sent to; not looked at."
     )
     received_at: Instant | None = Field(
-        default=None, description="When the gateway had it; not looked at: it acts now."
+        default=None, description="When the gateway had it; the message acts now all the same."
     )
     id: Token | None = Field(default=None, description="The gateway's own id of the message.")
 
@@ -135,6 +136,8 @@ async def take_in(
     request: Request, house: TheHouse, caller: TheCaller, body: MessageBody
 ) -> Response:
     """Do what the message asks for as far as a message may, and say what to reply."""
+    if body.received_at is not None:
+        instant_ms(body.received_at, "/received_at")
 
     async def work() -> Made:
         number = _number(body.from_)

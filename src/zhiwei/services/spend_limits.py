@@ -176,23 +176,18 @@ def reports(
         return ()
     amount_minor = 0 if request is None else max(billed_minor(state, request), 0)
     rows: list[LimitReport] = []
-    taken: set[tuple[int, int, int, int]] = set()
-    if own is not None:
-        for limit in own.items:
-            if channels >> limit.channel & 1:
-                value = limit.value
-                for ceiling in policy.ceilings:
-                    if ceiling.slot == limit.slot and ceiling.value < value:
-                        value = ceiling.value
-                taken.add(limit.slot)
-                rows.append(_report(limit, value, state, moment, amount_minor))
-    rows.extend(
-        [
-            _report(ceiling, ceiling.value, state, moment, amount_minor)
-            for ceiling in policy.ceilings
-            if channels >> ceiling.channel & 1 and ceiling.slot not in taken
-        ]
-    )
+    items = () if own is None else own.items
+    for limit in items:
+        if channels >> limit.channel & 1:
+            value = limit.value
+            for ceiling in policy.ceilings:
+                if ceiling.slot == limit.slot and ceiling.value < value:
+                    value = ceiling.value
+            rows.append(_report(limit, value, state, moment, amount_minor))
+    for ceiling in policy.ceilings:
+        if channels >> ceiling.channel & 1 and all(ceiling.slot != i.slot for i in items):
+            report = _report(ceiling, ceiling.value, state, moment, amount_minor)
+            rows.append(report)  # noqa: PERF401 - a comprehension with this condition reads worse
     return tuple(rows)
 
 

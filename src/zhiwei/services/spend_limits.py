@@ -187,7 +187,7 @@ def reports(
     for ceiling in policy.ceilings:
         if channels >> ceiling.channel & 1 and all(ceiling.slot != i.slot for i in items):
             report = _report(ceiling, ceiling.value, state, moment, amount_minor)
-            rows.append(report)  # noqa: PERF401 - a comprehension with this condition reads worse
+            rows.append(report)
     return tuple(rows)
 
 

@@ -25,8 +25,8 @@ ROWS_AT_START: Final = 100_000
 def images_body(number: int, first: int, last: int, images: list[Any]) -> bytes:
     """A row of the log: the journal positions of the commit, and the images of the files it moved.
 
-    An image is: number of the card, cold part or nil where it did not change, hot part, digests
-    that were added, and all of the digests where some were moved away.
+    An image is: number of the card, version of its file, cold part or nil where it did not change,
+    hot part, digests that were added, and all of the digests where some were moved away.
     """
     return sealed(pack([FORMAT, first, last, images]), number.to_bytes(8, "big"), _PART)
 
@@ -103,9 +103,10 @@ def load_more(connection: sqlite3.Connection, cards: Cards, after: int, limit: i
 class _Image:
     """Everything that the log says of one file: the newest of each part."""
 
-    __slots__ = ("added", "recent", "settings", "usage")
+    __slots__ = ("added", "recent", "settings", "usage", "version")
 
     def __init__(self) -> None:
+        self.version = 0
         self.settings: bytes | None = None
         self.usage = b""
         #: All digests as of some commit, sealed, and the ones that were added later.
@@ -117,10 +118,11 @@ def _merged(commits: Iterable[list[Any]]) -> dict[int, _Image]:
     """What the images of all commits, oldest first, say of each card, by its number."""
     merged: dict[int, _Image] = {}
     for images in commits:
-        for number, settings, usage, added, recent in images:
+        for number, version, settings, usage, added, recent in images:
             image = merged.get(number)
             if image is None:
                 image = merged[number] = _Image()
+            image.version = version
             image.usage = usage
             if settings is not None:
                 image.settings = settings
@@ -164,8 +166,7 @@ def _lay_over(
 def _became_newer(slot: Slot, image: _Image) -> bool:
     """Lay an image over a file, unless the file is as new already."""
     in_row, _ = version_and_places(slot.image[1], slot.card_key)
-    version, _ = version_and_places(image.usage, slot.card_key)
-    if version <= in_row:
+    if image.version <= in_row:
         return False
     records, spilled_until = decode_recent(slot.sealed_recent, slot.card_key)
     if image.recent is not None:
@@ -175,7 +176,7 @@ def _became_newer(slot: Slot, image: _Image) -> bool:
         records += without_versions_up_to(image.added, in_row)
     slot.records, slot.spilled_until, slot.sealed_recent = records, spilled_until, b""
     slot.image = (slot.image[0] if image.settings is None else image.settings, image.usage)
-    slot.version = version
+    slot.version = image.version
     return True
 
 

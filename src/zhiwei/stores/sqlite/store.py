@@ -70,7 +70,7 @@ class Bounds:
     cache_bytes: int = 64 * 1024 * 1024
     #: Entries within which every row that is behind is brought up to date; the start after a crash
     #: reads the images of at most twice as many.
-    round_entries: int = 262_144
+    round_entries: int = 131_072
     #: The write-ahead log of SQLite is copied into the file and begun anew at about this length.
     log_bytes: int = LOG_BYTES
 

@@ -349,9 +349,10 @@ class Turn:
             draft.new_image = (new_settings or slot.image[0], usage)
             if draft.has_spilled:
                 recent = encode_recent(draft.records, draft.spilled_until, card_key)
-                images.append((slot.number, new_settings, usage, b"", recent))
+                images.append((slot.number, state.version, new_settings, usage, b"", recent))
             else:
-                images.append((slot.number, new_settings, usage, draft.added, None))
+                added = draft.added
+                images.append((slot.number, state.version, new_settings, usage, added, None))
         return new_cards, images
 
     def rewrite_row(self, slot: Slot) -> tuple[Any, ...]:

@@ -9,16 +9,34 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, final
 
-from zhiwei.core.card_state import CardState
-from zhiwei.stores.coding.recent import decode_recent
+from zhiwei.core.card_state import CardState, Settings
+from zhiwei.ports import CorruptFileError
+from zhiwei.stores.coding.recent import decode_recent, without_versions_up_to
 from zhiwei.stores.coding.settings import decode_settings
-from zhiwei.stores.coding.usage import decode_usage
+from zhiwei.stores.coding.usage import decode_usage, version_and_places
 
 #: Cards whose rows are rewritten together: about as many as share a page of the file.
 GROUP_CARDS: Final = 12
 #: The sweep goes once around in four entries for each card, but in no fewer than this.
 _ROUND_ENTRIES_MIN: Final = 16_384
 _TRIES_MAX: Final = 16
+
+
+@final
+class Image:
+    """What the log says of one file: the newest of each part."""
+
+    __slots__ = ("added", "recent", "settings", "usage", "version")
+
+    def __init__(self) -> None:
+        self.version = 0
+        #: Cold part; None where it did not change.
+        self.settings: bytes | None = None
+        #: Hot part.
+        self.usage = b""
+        #: All digests as of some commit, sealed, and the ones that were added later.
+        self.recent: bytes | None = None
+        self.added = b""
 
 
 @final
@@ -38,6 +56,7 @@ class Slot:
         "number",
         "records",
         "sealed_recent",
+        "settings",
         "spilled_until",
         "state",
         "version",
@@ -54,6 +73,8 @@ class Slot:
         self.sealed_recent = sealed_recent
         self.records = b""
         self.spilled_until = 0
+        #: The cold part as a value, from the first time that it was needed.
+        self.settings: Settings | None = None
         #: The file as a value; None while only the bytes are kept. What follows is known from the
         #: first time it was made: its version, and where its last entry and event stand.
         self.state: CardState | None = None
@@ -73,8 +94,9 @@ class Slot:
         state = self.state
         if state is not None:
             return state
-        settings, usage = self.image
-        state, places = decode_usage(usage, self.card_key, decode_settings(settings, self.card_key))
+        if self.settings is None:
+            self.settings = decode_settings(self.image[0], self.card_key)
+        state, places = decode_usage(self.image[1], self.card_key, self.settings)
         if self.sealed_recent:
             self.records, self.spilled_until = decode_recent(self.sealed_recent, self.card_key)
             self.sealed_recent = b""
@@ -84,19 +106,58 @@ class Slot:
         self.last_event = places.event
         return state
 
+    def catch_up(self, image: Image) -> bool:
+        """Lay an image of the log over what was read from the row; False if that is as new.
+
+        Raises:
+            CorruptFileError: the row is damaged.
+        """
+        in_row, _ = version_and_places(self.image[1], self.card_key)
+        if image.version <= in_row:
+            return False
+        records, spilled_until = decode_recent(self.sealed_recent, self.card_key)
+        if image.recent is not None:
+            records, spilled_until = decode_recent(image.recent, self.card_key)
+            records += image.added
+        else:
+            records += without_versions_up_to(image.added, in_row)
+        self.records, self.spilled_until, self.sealed_recent = records, spilled_until, b""
+        settings = self.image[0] if image.settings is None else image.settings
+        self.image = (settings, image.usage)
+        self.version = image.version
+        return True
+
 
 @final
 class Cards:
     """The slots, at most `slots_max` of them, of which at most `opened_max` keep a value."""
 
-    __slots__ = ("_opened", "_order", "opened_max", "slots", "slots_max")
+    __slots__ = ("_opened", "_order", "opened_max", "pending", "slots", "slots_max")
 
     def __init__(self, slots_max: int, opened_max: int) -> None:
         self.slots_max: Final = slots_max
         self.opened_max: Final = opened_max
         self.slots: Final[dict[bytes, Slot]] = {}
+        #: By number of the card: what the last run left in the log and nobody has needed yet.
+        self.pending: Final[dict[int, Image]] = {}
         self._order: Final[deque[Slot]] = deque()
         self._opened: Final[deque[Slot]] = deque()
+
+    def take_in(self, slot: Slot, sweep: Sweep) -> None:
+        """Take in a slot as it was read from its row, brought up to date."""
+        image = self.pending.get(slot.number)
+        if image is None:
+            self.add(slot)
+            return
+        try:
+            if slot.catch_up(image):
+                sweep.note_moved(slot)
+        except CorruptFileError:
+            # An old row must not be taken for the newest one: whoever opens it is refused.
+            slot.image = (b"", b"")
+        # First in, then out of the pending ones: other threads look for it in that order.
+        self.add(slot)
+        del self.pending[slot.number]
 
     def add(self, slot: Slot) -> None:
         """Take in a slot; the one that was not used for longest goes, unless its row is behind."""
@@ -133,6 +194,7 @@ class Cards:
     def clear(self) -> None:
         """Forget everything."""
         self.slots.clear()
+        self.pending.clear()
         self._order.clear()
         self._opened.clear()
 
@@ -183,6 +245,10 @@ class Sweep:
             self._behind[group] = [slot]
         else:
             slots.append(slot)
+
+    def numbers(self, groups: int) -> range:
+        """The numbers of the cards in the next groups."""
+        return range(self._at * GROUP_CARDS, (self._at + groups) * GROUP_CARDS)
 
     def groups_for(self, entries: int, cards: int) -> int:
         """How many groups to sweep when this many entries are written."""

@@ -31,7 +31,7 @@ LOG_BYTES: Final = 128 * 1024 * 1024
 _PASSES_PER_LOG: Final = 4
 #: And when nothing more comes, after this time.
 IDLE_SECONDS: Final = 1.0
-#: The gate is closed when at most this many pages are left, or after this many passes.
+#: The gate is closed when at most about so many pages are left, or after so many passes.
 _LEFT_PAGES: Final = 256
 _PASSES_MAX: Final = 8
 _FRAME_BYTES: Final = PAGE_BYTES + 24
@@ -96,13 +96,16 @@ class Checkpoints:
         """Copy once; if the log is too long, copy until little is left and start it again."""
         if not self._may_pass():
             return
-        pages, copied = self._pass(connection)
+        pages = self._pass(connection)
         if pages <= self._log_pages:
             return
         for _ in range(_PASSES_MAX):
-            if pages - copied <= _LEFT_PAGES or not self._may_pass() or not self._is_open:
+            if not self._may_pass() or not self._is_open:
                 break
-            pages, copied = self._pass(connection)
+            before, pages = pages, self._pass(connection)
+            # What came during the last pass is about what the one behind the gate will have to do.
+            if pages - before <= _LEFT_PAGES:
+                break
         with self.gate:
             began = monotonic()
             self._pass(connection)
@@ -116,13 +119,14 @@ class Checkpoints:
         """
         return not self._is_all_copied or self._commits - self._commits_seen >= 2
 
-    def _pass(self, connection: sqlite3.Connection) -> tuple[int, int]:
-        """One PASSIVE pass; pages in the log, and how many of them are copied."""
+    def _pass(self, connection: sqlite3.Connection) -> int:
+        """One PASSIVE pass; pages that were in the log when it began."""
         self._written = 0
+        pages: int
         _, pages, copied = connection.execute("pragma wal_checkpoint(passive)").fetchone()
         self._is_all_copied = pages == copied
         self._commits_seen = self._commits
-        return pages, copied
+        return pages
 
 
 def copy_all(connection: sqlite3.Connection) -> None:

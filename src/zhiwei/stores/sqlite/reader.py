@@ -212,6 +212,15 @@ class SqliteReader:
         slot = self._cards.slots.get(card_key)
         if slot is None:
             slot = self._rows().card(card_key)
+            if slot is None:
+                return None
+            pending = self._cards.pending.get(slot.number)
+            if pending is not None:
+                slot.catch_up(pending)
+            else:
+                # The path may have taken it in since the first look, and swept it since; then its
+                # row is new, or it is still in memory.
+                slot = self._cards.slots.get(card_key) or self._rows().card(card_key)
         return None if slot is None else slot.image
 
     def _last(self, card_key: bytes) -> tuple[int, Places]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
-from typing import Any, Final, final
+from typing import Any, Final
 
 from zhiwei.ports import CorruptFileError
 from zhiwei.stores.coding.frame import DAMAGE, Part, pack, sealed, unpacked
-from zhiwei.stores.coding.recent import decode_recent, without_versions_up_to
 from zhiwei.stores.coding.usage import version_and_places
-from zhiwei.stores.sqlite.cards import Cards, Slot, Sweep
+from zhiwei.stores.sqlite.cards import Cards, Image, Slot, Sweep
 from zhiwei.stores.sqlite.queries import QUERIES
 from zhiwei.stores.sqlite.turn import Positions
 
@@ -52,11 +51,11 @@ def load(
     on_progress: Callable[[int, int], None] | None,
     rows_max: int = ROWS_AT_START,
 ) -> Positions:
-    """Fill the cards and the sweep; where the rows go on.
+    """Read the log, and fill the cards and the sweep; where the rows go on.
 
     At most `rows_max` files are read now, so that the start is quick; the others are read when
-    they are needed, or while nothing else is to be done (`load_more`). What the log has of a file
-    is always read, so every file is as the last commit left it.
+    they are needed, or while nothing else is to be done (`load_more`). What the log says of them
+    waits in `cards.pending` until then.
 
     Raises:
         CorruptFileError: a row of the log is damaged or missing, so a file could be too old.
@@ -64,64 +63,68 @@ def load(
     """
     last = connection.execute(QUERIES["last_positions"]).fetchone()
     positions = Positions(last[0], last[1], last[2], last[4])
-    total = min(connection.execute(QUERIES["count_cards"]).fetchone()[0], rows_max)
-    rows = connection.execute(QUERIES["cards_after"], (0, min(rows_max, cards.slots_max)))
-    for done, row in enumerate(rows, 1):
-        slot = Slot(row[0], row[1], row[2], row[3], row[4])
-        slot.is_used = False
-        cards.add(slot)
-        if on_progress is not None and done % _REPORT_EVERY == 0:
-            on_progress(done, total)
+    count = connection.execute(QUERIES["count_cards"]).fetchone()[0]
+    if count != positions.card:
+        message = f"{positions.card - count} files of cards are missing; restore a backup"
+        raise CorruptFileError(message)
     log = list(_log_rows(connection))
-    first_log = log[0][0] if log else last[3] + 1
-    sweep.begin(first_log, last[3])
+    sweep.begin(log[0][0] if log else last[3] + 1, last[3])
     if log:
         _check_is_whole(log, positions.entry)
-        _lay_over(connection, cards, sweep, _merged(row[3] for row in log))
+        _merge((row[3] for row in log), cards.pending)
     elif positions.entry:
         _check_last_entry(connection, positions.entry)
+    total = min(count, rows_max)
+    rows = connection.execute(QUERIES["cards_after"], (0, min(rows_max, cards.slots_max)))
+    for done, row in enumerate(rows, 1):
+        _take_in(cards, sweep, row)
+        if on_progress is not None and done % _REPORT_EVERY == 0:
+            on_progress(done, total)
     if on_progress is not None:
         on_progress(total, total)
     return positions
 
 
-def load_more(connection: sqlite3.Connection, cards: Cards, after: int, limit: int) -> int:
+def load_more(
+    connection: sqlite3.Connection, cards: Cards, sweep: Sweep, after: int, limit: int
+) -> int:
     """Read the next files into memory while there is room; the last number read, 0 = all are in."""
     if len(cards.slots) + limit > cards.slots_max:
         return 0
     number = 0
-    for row in connection.execute(QUERIES["cards_after"], (after, limit)):
+    for row in connection.execute(QUERIES["cards_after"], (after, limit)).fetchall():
         number = row[0]
         if row[1] not in cards.slots:
-            slot = Slot(row[0], row[1], row[2], row[3], row[4])
-            slot.is_used = False
-            cards.add(slot)
+            _take_in(cards, sweep, row)
     return number
 
 
-@final
-class _Image:
-    """Everything that the log says of one file: the newest of each part."""
-
-    __slots__ = ("added", "recent", "settings", "usage", "version")
-
-    def __init__(self) -> None:
-        self.version = 0
-        self.settings: bytes | None = None
-        self.usage = b""
-        #: All digests as of some commit, sealed, and the ones that were added later.
-        self.recent: bytes | None = None
-        self.added = b""
+def bring_in(
+    connection: sqlite3.Connection, cards: Cards, sweep: Sweep, numbers: Iterable[int]
+) -> None:
+    """Read those of the files with these numbers that the log has something of."""
+    for number in numbers:
+        if number in cards.pending:
+            row = connection.execute(QUERIES["card_by_number"], (number,)).fetchone()
+            if row is None:
+                message = f"the file of card number {number} is missing; restore a backup"
+                raise CorruptFileError(message)
+            _take_in(cards, sweep, row)
 
 
-def _merged(commits: Iterable[list[Any]]) -> dict[int, _Image]:
-    """What the images of all commits, oldest first, say of each card, by its number."""
-    merged: dict[int, _Image] = {}
+def _take_in(cards: Cards, sweep: Sweep, row: tuple[int, bytes, bytes, bytes, bytes]) -> None:
+    slot = Slot(row[0], row[1], row[2], row[3], row[4])
+    slot.is_used = False
+    cards.take_in(slot, sweep)
+
+
+def _merge(commits: Iterable[list[Any]], pending: dict[int, Image]) -> None:
+    """Gather what the images of all commits, oldest first, say of each card."""
     for images in commits:
         for number, version, settings, usage, added, recent in images:
-            image = merged.get(number)
+            image = pending.get(number)
             if image is None:
-                image = merged[number] = _Image()
+                image = pending[number] = Image()
             image.version = version
             image.usage = usage
             if settings is not None:
@@ -130,54 +133,6 @@ def _merged(commits: Iterable[list[Any]]) -> dict[int, _Image]:
                 image.added += added
             else:
                 image.recent, image.added = recent, b""
-    return merged
-
-
-def _lay_over(
-    connection: sqlite3.Connection, cards: Cards, sweep: Sweep, images: dict[int, _Image]
-) -> None:
-    """Bring the files up to date that the log has newer images of.
-
-    Raises:
-        CorruptFileError: an image speaks of no card.
-    """
-    by_number = {slot.number: slot for slot in cards.slots.values()}
-    # In order of the numbers, since neighbours share a page.
-    for number in sorted(images):
-        slot = by_number.get(number)
-        if slot is None:
-            row = connection.execute(QUERIES["card_by_number"], (number,)).fetchone()
-            if row is None:
-                message = f"the state log speaks of card number {number}, which is not there"
-                raise CorruptFileError(message)
-            slot = Slot(row[0], row[1], row[2], row[3], row[4])
-        try:
-            is_newer = _became_newer(slot, images[number])
-        except CorruptFileError:
-            # The card's own row is damaged. It stays as it is, and the card will be refused.
-            continue
-        if is_newer:
-            sweep.note_moved(slot)
-            # It may have been thrown out meanwhile; now that its row is behind it stays.
-            if cards.slots.get(slot.card_key) is not slot:
-                cards.add(slot)
-
-
-def _became_newer(slot: Slot, image: _Image) -> bool:
-    """Lay an image over a file, unless the file is as new already."""
-    in_row, _ = version_and_places(slot.image[1], slot.card_key)
-    if image.version <= in_row:
-        return False
-    records, spilled_until = decode_recent(slot.sealed_recent, slot.card_key)
-    if image.recent is not None:
-        records, spilled_until = decode_recent(image.recent, slot.card_key)
-        records += image.added
-    else:
-        records += without_versions_up_to(image.added, in_row)
-    slot.records, slot.spilled_until, slot.sealed_recent = records, spilled_until, b""
-    slot.image = (slot.image[0] if image.settings is None else image.settings, image.usage)
-    slot.version = image.version
-    return True
 
 
 def _log_rows(connection: sqlite3.Connection) -> Iterator[tuple[int, int, int, list[Any]]]:

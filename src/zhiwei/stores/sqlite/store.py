@@ -70,7 +70,7 @@ class Bounds:
     cache_bytes: int = 64 * 1024 * 1024
     #: Entries within which every row that is behind is brought up to date; the start after a crash
     #: reads the images of at most twice as many.
-    round_entries: int = 131_072
+    round_entries: int = 524_288
     #: The write-ahead log of SQLite is copied into the file and begun anew at about this length.
     log_bytes: int = LOG_BYTES
 
@@ -137,7 +137,7 @@ class SqliteStore:
     async def transact(self, batch: Batch, step: Step, clock_ms: int) -> list[Result]:
         """Carry out commands in order, durably, all or none; see `ports.Store`."""
         self._check_usable()
-        turn = Turn(self._cards, self._rows, self._positions.copy(), step, clock_ms)
+        turn = Turn(self._cards, self._sweep, self._rows, self._positions.copy(), step, clock_ms)
         try:
             results = [turn.carry_out(command) for command in batch]
             if turn.entries:
@@ -182,13 +182,13 @@ class SqliteStore:
                     self._forgetting.a_portion(self._connection, clock_ms)
             elif monotonic() < self._committed_at + _IDLE_SECONDS:
                 return False
-            elif not self._sweep.is_clean:
+            elif not self._is_swept:
                 self._sweep_on(_IDLE_GROUPS)
             elif self._sweep.trimmed_log < self._sweep.log_number:
                 self._trim()
             elif self._read_up_to:
                 self._read_up_to = recovery.load_more(
-                    self._connection, self._cards, self._read_up_to, _IDLE_ROWS
+                    self._connection, self._cards, self._sweep, self._read_up_to, _IDLE_ROWS
                 )
             else:
                 return False
@@ -208,9 +208,9 @@ class SqliteStore:
         self._checkpoints.stop()
         until = monotonic() + _CLOSING_SECONDS
         try:
-            while not self._sweep.is_clean and monotonic() < until:
+            while not self._is_swept and monotonic() < until:
                 self._sweep_on(_CLOSING_GROUPS)
-            while self._sweep.is_clean and self._sweep.trimmed_log < self._sweep.log_number:
+            while self._is_swept and self._sweep.trimmed_log < self._sweep.log_number:
                 self._trim()
             copy_all(self._connection)
         except sqlite3.Error as error:
@@ -287,6 +287,7 @@ class SqliteStore:
         if self._cards.is_over_full:
             groups *= _HURRY
         cards = self._positions.card
+        self._bring_in(groups)
         swept = [turn.rewrite_row(slot) for slot in sweep.proposal(groups, cards)]
         log_number = sweep.log_number + 1
         body = images_body(log_number, turn.entries[0][0], positions.entry, images)
@@ -324,11 +325,12 @@ class SqliteStore:
         sweep.trimmed_log = max(trim_to, sweep.trimmed_log)
         sweep.confirm(groups, cards)
         self._positions = positions
-        turn.publish(sweep)
+        turn.publish()
 
     def _sweep_on(self, groups: int) -> None:
         """Rewrite the rows of some groups of cards."""
         cards = self._positions.card
+        self._bring_in(groups)
         slots = self._sweep.proposal(groups, cards)
         if slots:
             with self._checkpoints.gate, self._transaction():
@@ -336,6 +338,17 @@ class SqliteStore:
                 self._connection.executemany(QUERIES["rewrite_card"], rows)
             self._checkpoints.note_commit(PAGE_BYTES * groups)
         self._sweep.confirm(groups, cards)
+
+    @property
+    def _is_swept(self) -> bool:
+        """Every row of `card_state` is up to date."""
+        return self._sweep.is_clean and not self._cards.pending
+
+    def _bring_in(self, groups: int) -> None:
+        """Read the files that are to be swept now and that the last run left behind."""
+        if self._cards.pending:
+            numbers = self._sweep.numbers(groups)
+            recovery.bring_in(self._connection, self._cards, self._sweep, numbers)
 
     def _trim(self) -> None:
         """Delete a few rows of the log; only while every row of `card_state` is up to date."""

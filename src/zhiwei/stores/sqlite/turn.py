@@ -133,12 +133,20 @@ class Turn:
         "positions",
         "rows",
         "step",
+        "sweep",
     )
 
     def __init__(
-        self, cards: Cards, rows: Rows, positions: Positions, step: Step, clock_ms: int
+        self,
+        cards: Cards,
+        sweep: Sweep,
+        rows: Rows,
+        positions: Positions,
+        step: Step,
+        clock_ms: int,
     ) -> None:
         self.cards: Final = cards
+        self.sweep: Final = sweep
         self.rows: Final = rows
         self.step: Final = step
         self.clock_ms: Final = clock_ms
@@ -185,7 +193,7 @@ class Turn:
         if slot is None:
             slot = self.rows.card(card_key)
             if slot is not None:
-                self.cards.add(slot)
+                self.cards.take_in(slot, self.sweep)
         if slot is not None:
             slot.is_used = True
             was_closed = slot.state is None
@@ -366,7 +374,7 @@ class Turn:
             return (state.version, image[0], image[1], recent, slot.number)
         return row_of(slot)
 
-    def publish(self, sweep: Sweep) -> None:
+    def publish(self) -> None:
         """Show the drafts to the world, now that they are committed."""
         for draft in self.drafts.values():
             state = draft.state
@@ -375,13 +383,14 @@ class Turn:
                 continue
             if draft.base_version:
                 # First of all, since a slot whose row is behind must not be thrown out.
-                sweep.note_moved(slot)
+                self.sweep.note_moved(slot)
             if self.cards.slots.get(slot.card_key) is not slot:
                 self.cards.add(slot)
             if slot.state is None:
                 self.cards.note_opened(slot)
             slot.image = draft.new_image
             slot.state = state.chained(draft.chain)
+            slot.settings = state.settings
             slot.version = state.version
             slot.last_entry = draft.last_entry
             slot.last_event = draft.last_event

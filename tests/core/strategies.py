@@ -42,7 +42,7 @@ from zhiwei.core.controls import (
 )
 from zhiwei.core.policy import OnUnknown, Policy
 from zhiwei.core.request import Channel, Kind, Medium, MessageClass, Request
-from zhiwei.core.usage import UNUSED, Booking, RollingSpend, moved, rolled, rolling_added
+from zhiwei.core.usage import UNUSED, Booking, RollingSpend, begun, moved, rolled, rolling_added
 from zhiwei.core.windows import HOUR_MS, DailyWindow, Moment
 from zhiwei.core.zone import DAY_MS, Zone
 from zhiwei.services.spend_limits import channels_of
@@ -258,7 +258,7 @@ def files(draw: st.DrawFn, *, held: Controls | None = None) -> tuple[CardState, 
     spends = draw(st.lists(st.tuples(requests(), st.integers(0, 30 * 24)), max_size=6))
     for number, (request, hours_ago) in enumerate(sorted(spends, key=lambda s: -s[1])):
         then = Moment(now_ms - hours_ago * HOUR_MS, zone)
-        usage = rolled(usage, then)
+        usage = begun(rolled(usage, then), then)
         amount = max(request.amount_minor, 0)
         channels = channels_of(request, empty)
         booking = Booking(amount, 1, channels, then.day, then.week, then.month, then.year)

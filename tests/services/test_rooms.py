@@ -143,6 +143,7 @@ def test_the_decline_alert_tells_of_refused_messages_only() -> None:
     entry = Entry(
         version=2,
         now_ms=NOW_MS,
+        filed_ms=NOW_MS,
         command=posting,
         outcome=Outcome.REFUSE,
         policy_version="v",

@@ -251,6 +251,7 @@ def test_the_first_format_is_never_changed(data_dir: Path) -> None:
     entry = Entry(
         version=2,
         now_ms=NOON,
+        filed_ms=NOON,
         command=purchase(1, 17),
         outcome=Outcome.REFUSE,
         policy_version="default-1",

@@ -286,11 +286,12 @@ def test_the_journal_keeps_the_whole_command(open_store: OpenStore) -> None:
 
 
 def test_a_clock_that_steps_back_restores_no_limit(store: Store) -> None:
-    """The decision after the step back stands on the same day as the one before."""
+    """What was spent still counts, though the later decision is of an earlier day."""
     carry_out(store, registration(1), daily_limit(1, 1000), purchase(1, 1, 1000))
     (result,) = carry_out(store, purchase(1, 2, 1000), at=NOON - 2 * DAY)
     assert result.entry is not None
-    assert result.entry.now_ms == NOON
+    assert result.entry.now_ms == NOON - 2 * DAY
+    assert result.entry.filed_ms == NOON
     assert result.entry.outcome is Outcome.REFUSE
 
 

@@ -334,6 +334,7 @@ entries = st.builds(
     Entry,
     version=st.integers(1, 2**31),
     now_ms=numbers,
+    filed_ms=numbers,
     command=orders,
     outcome=st.sampled_from(Outcome),
     policy_version=texts,

@@ -110,8 +110,9 @@ class Auditor:
         _check(
             "versions have no gaps and time does not run back",
             entry.version == happening.before.version + 1
-            and entry.now_ms == max(happening.before.last_ms, happening.clock_ms),
-            f"version {entry.version} at {entry.now_ms}",
+            and entry.now_ms == happening.clock_ms
+            and entry.filed_ms == max(happening.before.last_ms, happening.clock_ms),
+            f"version {entry.version} at {entry.now_ms}, filed {entry.filed_ms}",
         )
         moment = Moment(entry.now_ms, happening.before.settings.profile.zone)
         as_of_now, _ = settled(happening.before, moment)
@@ -138,7 +139,7 @@ class Auditor:
         first = self._entries[happening.about]
         now_ms = max(happening.before.last_ms, happening.clock_ms)
         # What was a conflict itself is forgotten with the message that it was in conflict with.
-        if first.now_ms <= now_ms - KEYS_KEPT_MS or first.duplicate_of:
+        if first.filed_ms <= now_ms - KEYS_KEPT_MS or first.duplicate_of:
             return
         result, entry = happening.result, happening.result.entry
         if happening.act.verb == "conflict":
@@ -186,7 +187,7 @@ class Auditor:
     def _late(self, happening: Happening, entry: Entry) -> None:
         """A request whose reversal came first is refused."""
         first = self._entries.get(happening.about)
-        if first is None or first.now_ms <= entry.now_ms - KEYS_KEPT_MS:
+        if first is None or first.filed_ms <= entry.filed_ms - KEYS_KEPT_MS:
             return
         request = happening.command.request
         assert request is not None, "a late act is a message"

@@ -273,7 +273,7 @@ class CardState:
         self.card_key: Final = card_key
         #: Number of journal entries so far; 1 = registered, no gaps.
         self.version: Final = version
-        #: Instant of the last entry; the card's clock never runs back behind it.
+        #: The latest instant that any entry was made at; it never runs back (see `Entry.filed_ms`).
         self.last_ms: Final = last_ms
         #: Hash of the last journal entry (16 bytes); the store fills it in when it writes.
         self.chain: Final = chain
@@ -295,7 +295,7 @@ class CardState:
         return CardState(
             self.card_key,
             self.version + 1,
-            now_ms,
+            max(self.last_ms, now_ms),
             self.chain,
             self.settings if settings is None else settings,
             self.usage if usage is None else usage,

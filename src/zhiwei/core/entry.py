@@ -90,6 +90,7 @@ class Entry:
         "challenge_id",
         "command",
         "duplicate_of",
+        "filed_ms",
         "findings",
         "flags",
         "group",
@@ -106,6 +107,7 @@ class Entry:
         *,
         version: int,
         now_ms: int,
+        filed_ms: int,
         command: Command,
         outcome: Outcome,
         policy_version: str,
@@ -120,8 +122,11 @@ class Entry:
         note: str = "",
     ) -> None:
         self.version: Final = version
-        #: The card's decision instant, UTC ms.
+        #: The decision instant, UTC ms: what the issuer's clock said when the command was taken.
         self.now_ms: Final = now_ms
+        #: The same, but never before an earlier entry of the card: by it the journal is in order,
+        #: and by it keys run out, also after a clock was set back.
+        self.filed_ms: Final = filed_ms
         self.command: Final = command
         self.outcome: Final = outcome
         self.policy_version: Final = policy_version

@@ -132,6 +132,7 @@ def unreadable(command: Command, now_ms: int) -> Result:
     entry = Entry(
         version=0,
         now_ms=now_ms,
+        filed_ms=now_ms,
         command=command,
         outcome=Outcome.REFUSE,
         policy_version="",

@@ -125,7 +125,8 @@ class Usage:
         by_channel: tuple[Spent, ...],
         rolling: tuple[RollingSpend, ...],
     ) -> None:
-        #: The current windows: local day, week, month, year numbers as in `Moment`.
+        #: The current windows: local day, week, month, year numbers as in `Moment`; all 0 until
+        #: something was counted.
         self.day: Final = day
         self.week: Final = week
         self.month: Final = month
@@ -139,9 +140,22 @@ class Usage:
 UNUSED: Final = Usage(0, 0, 0, 0, (NOTHING_SPENT,) * CHANNELS, ())
 
 
+def begun(usage: Usage, moment: Moment) -> Usage:
+    """The counters with windows to book in: those of `moment` where nothing was ever counted."""
+    if usage.day:
+        return usage
+    return Usage(
+        moment.day, moment.week, moment.month, moment.year, usage.by_channel, usage.rolling
+    )
+
+
 def rolled(usage: Usage, moment: Moment) -> Usage:
-    """The counters as of `moment`: periods that are over are empty again. Time never rolls back."""
-    if moment.day <= usage.day:
+    """The counters as of `moment`: periods that are over are empty again.
+
+    Once something was counted, windows never roll back: a clock that is set back restores no limit
+    (SEMANTICS 8). Until then there is nothing to restore, and the counters have no windows yet.
+    """
+    if moment.day <= usage.day or not usage.day:
         return usage
     new_week = moment.week > usage.week
     new_month = moment.month > usage.month
@@ -234,6 +248,12 @@ def rolling_given_back(usage: Usage, group: int, amount_minor: int, count: int) 
         else:
             spends.append(spend)
     return Usage(usage.day, usage.week, usage.month, usage.year, usage.by_channel, tuple(spends))
+
+
+def rolling_now_ms(usage: Usage, now_ms: int) -> int:
+    """The instant at which rolling windows end; not before the latest spend they hold."""
+    rolling = usage.rolling
+    return max(rolling[-1].at_ms, now_ms) if rolling else now_ms
 
 
 def rolling_used(usage: Usage, channel: int, after_ms: int) -> tuple[int, int]:

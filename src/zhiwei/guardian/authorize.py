@@ -30,8 +30,16 @@ from zhiwei.core.ids import entry_id
 from zhiwei.core.reason import Reason
 from zhiwei.core.request import Kind, MessageClass, Request
 from zhiwei.core.result import Result
-from zhiwei.core.usage import Booking, RollingSpend, Usage, moved, rolling_added
-from zhiwei.core.windows import HOUR_MS, Moment
+from zhiwei.core.usage import (
+    Booking,
+    RollingSpend,
+    Usage,
+    begun,
+    moved,
+    rolling_added,
+    rolling_now_ms,
+)
+from zhiwei.core.windows import HOUR_MS
 from zhiwei.guardian.case import Case
 from zhiwei.services.spend_limits import channels_of, reports
 
@@ -65,7 +73,8 @@ def approved(case: Case, request: Request, verdict: Verdict) -> Result:
         # An amount that nobody told in the card's currency spends nothing that could be counted.
         billed = max(billed_minor(state, request), 0)
         channels = channels_of(request, state)
-        booking = booking_at(case.moment, billed, 1, channels)
+        usage = begun(usage, case.moment)
+        booking = booking_in(usage, billed, 1, channels)
         usage = booked(case, usage, booking)
         is_hold = request.kind is Kind.PREAUTHORIZATION
         state_now = GroupState.HELD if is_hold else GroupState.APPROVED
@@ -136,7 +145,8 @@ def finished(
     is_approval = outcome is Outcome.APPROVE and request.message_class is not MessageClass.REVERSAL
     entry = Entry(
         version=state.version,
-        now_ms=state.last_ms,
+        now_ms=case.moment.now_ms,
+        filed_ms=state.last_ms,
         command=command,
         outcome=outcome,
         policy_version=case.policy.version,
@@ -188,11 +198,9 @@ def keys_of(case: Case, extra_keys: tuple[bytes, ...] = ()) -> tuple[bytes, ...]
     return tuple(keys)
 
 
-def booking_at(moment: Moment, amount_minor: int, count: int, channels: int) -> Booking:
-    """A booking in the windows of a moment."""
-    return Booking(
-        amount_minor, count, channels, moment.day, moment.week, moment.month, moment.year
-    )
+def booking_in(usage: Usage, amount_minor: int, count: int, channels: int) -> Booking:
+    """A booking in the current windows of counters that have begun."""
+    return Booking(amount_minor, count, channels, usage.day, usage.week, usage.month, usage.year)
 
 
 def booked(case: Case, usage: Usage, booking: Booking, group: int = 0) -> Usage:
@@ -202,7 +210,7 @@ def booked(case: Case, usage: Usage, booking: Booking, group: int = 0) -> Usage:
     """
     usage = moved(usage, booking, booking.amount_minor, booking.count)
     if _counts_rolling(case):
-        now_ms = case.moment.now_ms
+        now_ms = rolling_now_ms(usage, case.moment.now_ms)
         spend = RollingSpend(
             now_ms, booking.channels, booking.amount_minor, booking.count, group or case.version
         )

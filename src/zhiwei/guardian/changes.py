@@ -188,6 +188,7 @@ def _post(case: Case) -> Result:
     entry = Entry(
         version=case.version,
         now_ms=case.moment.now_ms,
+        filed_ms=max(case.state.last_ms, case.moment.now_ms),
         command=case.command,
         outcome=Outcome.APPROVE,
         policy_version=case.policy.version,

@@ -46,15 +46,14 @@ class Guardian:
     ) -> Result:
         """What `command` does to the card's file at `clock_ms` (UTC epoch ms).
 
-        The card's own clock never runs back: a clock that was set back restores no limit (SEMANTICS
-        8).
+        The time of day is that of the clock as it is. A clock that was set back restores no limit
+        all the same (SEMANTICS 8): `core.usage` never opens an earlier window again.
         """
         if state is None:
             if isinstance(command.change, Register):
                 return register(self.policy, command, command.change, clock_ms)
             return rejected(Rejection.CARD_NOT_FOUND)
-        now_ms = max(state.last_ms, clock_ms)
-        moment = Moment(now_ms, state.settings.profile.zone)
+        moment = Moment(clock_ms, state.settings.profile.zone)
         repeat = _repeat_of_key(related, command)
         if repeat is not None:
             return repeat
@@ -129,6 +128,7 @@ def _conflict(case: Case, earlier: Entry) -> Result:
     entry = Entry(
         version=case.version,
         now_ms=case.moment.now_ms,
+        filed_ms=max(case.state.last_ms, case.moment.now_ms),
         command=case.command,
         outcome=Outcome.REFUSE,
         policy_version=case.policy.version,

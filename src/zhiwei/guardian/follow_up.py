@@ -18,11 +18,11 @@ from zhiwei.core.reason import Reason
 from zhiwei.core.request import Kind, MessageClass, Request
 from zhiwei.core.result import Rejection, Result, rejected
 from zhiwei.core.settle import booked_minor, given_back
-from zhiwei.core.usage import Booking
+from zhiwei.core.usage import Booking, begun
 from zhiwei.guardian.authorize import (
     authorize,
     booked,
-    booking_at,
+    booking_in,
     finished,
     refused,
     refused_as_reversed,
@@ -146,8 +146,9 @@ def advise(case: Case, request: Request) -> Result:
         return _confirmed(case, request, known)
     verdict = decide(case.rules.judges, case.policy, case.state, request, case.moment)
     billed = max(billed_minor(case.state, request), 0)
-    booking = booking_at(case.moment, billed, 1, channels_of(request, case.state))
-    usage = booked(case, case.state.usage, booking)
+    usage = begun(case.state.usage, case.moment)
+    booking = booking_in(usage, billed, 1, channels_of(request, case.state))
+    usage = booked(case, usage, booking)
     group = Group(case.version, GroupState.APPROVED, (booking,), billed)
     flags = 0
     events: tuple[Event, ...] = ()
@@ -186,7 +187,7 @@ def increment(case: Case, request: Request) -> Result:
         return refused(case, in_order([*verdict.findings, *total]))
     billed = max(billed_minor(case.state, request), 0)
     channels = group.bookings[0].channels
-    booking = booking_at(case.moment, billed, 0, channels)
+    booking = booking_in(case.state.usage, billed, 0, channels)
     usage = booked(case, case.state.usage, booking, group.version)
     bookings = _with_booking(group.bookings, booking)
     after = Group(
@@ -244,7 +245,9 @@ def _confirmed(case: Case, request: Request, group: Group) -> Result:
     if told <= group.approved_minor:
         usage, bookings = given_back(usage, bookings, group.version, group.approved_minor - told, 0)
     else:
-        more = booking_at(case.moment, told - group.approved_minor, 0, group.bookings[0].channels)
+        more = booking_in(
+            case.state.usage, told - group.approved_minor, 0, group.bookings[0].channels
+        )
         usage = booked(case, usage, more, group.version)
         bookings = _with_booking(bookings, more)
     after = Group(group.version, group.state, bookings, told, group.refunded_minor)
@@ -271,7 +274,9 @@ def _completed(case: Case, request: Request, hold: Hold) -> Result:
     if taken <= hold.approved_minor:
         usage, bookings = given_back(usage, bookings, hold.group, hold.approved_minor - taken, 0)
     else:
-        more = booking_at(case.moment, taken - hold.approved_minor, 0, hold.bookings[0].channels)
+        more = booking_in(
+            case.state.usage, taken - hold.approved_minor, 0, hold.bookings[0].channels
+        )
         usage = booked(case, usage, more, hold.group)
         bookings = _with_booking(bookings, more)
         flags = Flag.PAST_CONTROL

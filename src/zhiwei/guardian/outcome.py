@@ -28,7 +28,8 @@ def changed(
     state = case.state.followed_by(case.moment.now_ms, settings=settings, usage=usage)
     entry = Entry(
         version=state.version,
-        now_ms=state.last_ms,
+        now_ms=case.moment.now_ms,
+        filed_ms=state.last_ms,
         command=case.command,
         outcome=Outcome.APPROVE,
         policy_version=case.policy.version,

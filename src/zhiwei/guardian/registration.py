@@ -19,6 +19,7 @@ def register(policy: Policy, command: Command, change: Register, clock_ms: int) 
     entry = Entry(
         version=1,
         now_ms=clock_ms,
+        filed_ms=clock_ms,
         command=command,
         outcome=Outcome.APPROVE,
         policy_version=policy.version,

@@ -56,7 +56,8 @@ def undo(case: Case, original: Entry, group: Group) -> Result:
     """Take back a follow-up, once. `group` is its group as it stands now."""
     request = original.command.request
     assert request is not None, "only card messages are reversed"
-    is_too_late = original.now_ms <= case.moment.now_ms - UNDONE_WITHIN_MS
+    latest_ms = max(case.state.last_ms, case.moment.now_ms)
+    is_too_late = original.filed_ms <= latest_ms - UNDONE_WITHIN_MS
     if is_too_late or original.flags & Flag.NO_EFFECT or was_undone(case, original):
         return _nothing(case, group)
     if _has_lapsed(case, group):

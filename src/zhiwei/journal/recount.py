@@ -58,6 +58,9 @@ class _Account:
     lapses: dict[int, int] = field(default_factory=dict)
     #: The same for those that were completed or voided, should that be taken back.
     ended: dict[int, int] = field(default_factory=dict)
+    #: The day that is counted in: none before the first spend, and from then on none that is
+    #: earlier.
+    day: date | None = None
     #: What stands approved of each group; a refund gives back what was spent and not this.
     approved: dict[int, int] = field(default_factory=dict)
 
@@ -106,10 +109,12 @@ class Recount:
         if account is None:
             return
         _lapse(account, entry.now_ms)
+        if account.day is not None:
+            account.day = max(account.day, _day(account, entry.now_ms))
         request = entry.command.request
         if request is not None and entry.outcome is Outcome.APPROVE:
             self._count(account, entry, request)
-        oldest = _day(account, entry.now_ms).toordinal() - _KEPT_DAYS
+        oldest = account.day.toordinal() - _KEPT_DAYS if account.day is not None else 0
         if account.spends and account.spends[0].day.toordinal() < oldest:
             account.forget_before(oldest)
 
@@ -118,7 +123,7 @@ class Recount:
         account = self._accounts.get(card_key)
         if account is None:
             return ["no entry opened it"]
-        counted = _totals(account, _day(account, state.last_ms))
+        counted = _totals(account, account.day or _day(account, state.last_ms))
         found: list[str] = []
         for channel in LimitChannel:
             name = channel.name.lower()
@@ -154,7 +159,8 @@ class Recount:
         assert group is not None
         billed = _billed(account, request)
         known = account.of_group(group.version)
-        today = _day(account, entry.now_ms)
+        today = account.day or _day(account, entry.now_ms)
+        account.day = today
         before = account.approved.get(group.version, 0)
         is_increment = request.message_class is MessageClass.INCREMENT
         account.approved[group.version] = before + billed if is_increment else billed

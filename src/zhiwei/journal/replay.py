@@ -106,7 +106,7 @@ class Replay:
             return self._lost(filed.entry, card_key, position, body, problems)
         card.positions.append(position)
         for key in filed.filing.keys:
-            card.records += record_of(key, version, filed.entry.now_ms)
+            card.records += record_of(key, version, filed.entry.filed_ms)
         group = filed.entry.group
         if group is not None and group.version != version:
             card.heads[group.version] = position

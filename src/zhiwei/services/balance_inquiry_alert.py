@@ -43,7 +43,7 @@ def notice(policy: Policy, state: CardState, entry: Entry, moment: Moment) -> No
             seen = inquiry
         else:
             others.append(inquiry)
-    if seen is not None and entry.now_ms - seen.told_ms < policy.inquiry_alert_every_ms:
+    if seen is not None and abs(entry.now_ms - seen.told_ms) < policy.inquiry_alert_every_ms:
         untold = InquirySeen(terminal, seen.told_ms, seen.untold + 1)
         return Noticed(inquiries=(*others, untold))
     told = InquirySeen(terminal, entry.now_ms, 0)

@@ -29,7 +29,7 @@ from zhiwei.core.notice import SILENT, Noticed
 from zhiwei.core.policy import Policy
 from zhiwei.core.reason import Reason
 from zhiwei.core.request import Channel, Kind, Medium, MessageClass, Request
-from zhiwei.core.usage import Usage, rolling_used
+from zhiwei.core.usage import Usage, rolling_now_ms, rolling_used
 from zhiwei.core.windows import Moment, day_number
 from zhiwei.core.zone import Zone
 
@@ -224,16 +224,20 @@ def notice(policy: Policy, state: CardState, entry: Entry, moment: Moment) -> No
     return Noticed(tuple(events)) if events else SILENT
 
 
-def resets_ms(period: int, moment: Moment, zone: Zone) -> int:
-    """When the current window of a calendar period ends (UTC ms); 0 for the other periods."""
+def resets_ms(period: int, usage: Usage, moment: Moment, zone: Zone) -> int:
+    """When the current window of a calendar period ends (UTC ms); 0 for the other periods.
+
+    The counters may be in a later window than the moment, where the clock was set back.
+    """
     if period == Period.DAY:
-        day = moment.day + 1
+        day = max(usage.day, moment.day) + 1
     elif period == Period.WEEK:
-        day = (moment.week + 1) * 7 - 3
+        day = (max(usage.week, moment.week) + 1) * 7 - 3
     elif period == Period.MONTH:
-        day = day_number((moment.month + 1) // 12, (moment.month + 1) % 12 + 1, 1)
+        month = max(usage.month, moment.month) + 1
+        day = day_number(month // 12, month % 12 + 1, 1)
     elif period == Period.YEAR:
-        day = day_number(moment.year + 1, 1, 1)
+        day = day_number(max(usage.year, moment.year) + 1, 1, 1)
     else:
         return 0
     return zone.first_instant_of_day(day)
@@ -318,7 +322,8 @@ def used_of(limit: Limit, usage: Usage, moment: Moment) -> int:
     if period is Period.TRANSACTION:
         return 0
     if period is Period.ROLLING:
-        amount, count = rolling_used(usage, limit.channel, moment.now_ms - limit.seconds * 1000)
+        ends_ms = rolling_now_ms(usage, moment.now_ms)
+        amount, count = rolling_used(usage, limit.channel, ends_ms - limit.seconds * 1000)
         return amount if is_amount else count
     spent = usage.by_channel[limit.channel]
     if period is Period.DAY:
@@ -356,7 +361,7 @@ def _report(
         limit.seconds,
         used,
         value,
-        resets_ms(limit.period, moment, state.settings.profile.zone),
+        resets_ms(limit.period, state.usage, moment, state.settings.profile.zone),
     )
 
 

@@ -203,10 +203,10 @@ class MemoryStore:
         if not journal:
             return NOTHING_RELATED
         versions: set[int] = set()
-        oldest = max(journal[-1].now_ms, clock_ms) - KEYS_KEPT_MS
+        oldest = max(journal[-1].filed_ms, clock_ms) - KEYS_KEPT_MS
         for key in command.keys_to_find:
             filed = self._keys.get((command.card_key, key), ())
-            versions.update(v for v in filed if journal[v - 1].now_ms > oldest)
+            versions.update(v for v in filed if journal[v - 1].filed_ms > oldest)
         if command.original is not None and command.original.version:
             versions.add(command.original.version)
         by_key = tuple(journal[v - 1] for v in sorted(versions) if 0 < v <= len(journal))
@@ -232,10 +232,10 @@ class MemoryStore:
         _put(self._files, card_key, state, undo)
         if entry.group is not None and entry.group.version != entry.version:
             _put(self._group_heads, (card_key, entry.group.version), entry.version, undo)
-        oldest = entry.now_ms - KEYS_KEPT_MS
+        oldest = entry.filed_ms - KEYS_KEPT_MS
         for key in result.keys:
             known = self._keys.get((card_key, key), ())
-            kept = (*(v for v in known if journal[v - 1].now_ms > oldest), entry.version)
+            kept = (*(v for v in known if journal[v - 1].filed_ms > oldest), entry.version)
             _put(self._keys, (card_key, key), kept, undo)
         for number, event in enumerate(result.events):
             self._events.append(self._event_row(card_key, entry, number, event))

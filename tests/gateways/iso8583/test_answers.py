@@ -47,6 +47,7 @@ def _result(outcome: Outcome, *reasons: Reason) -> Result:
     entry = Entry(
         version=1,
         now_ms=0,
+        filed_ms=0,
         command=Command(bytes(16), request=Request(kind=Kind.PURCHASE)),
         outcome=outcome,
         policy_version="",

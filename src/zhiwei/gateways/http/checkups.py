@@ -202,7 +202,7 @@ def _entries(house: House, state: CardState, since_ms: int) -> Iterator[Entry]:
             return
         chunk = house.reader.entries(state.card_key, before=before, limit=_CHUNK)
         for entry in chunk:
-            if entry.now_ms < since_ms:
+            if entry.filed_ms < since_ms:
                 return
             yield entry
         if len(chunk) < _CHUNK:

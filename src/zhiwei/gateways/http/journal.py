@@ -131,7 +131,7 @@ def cards_of(house: House, cardholder: str) -> list[CardState]:
 
 
 def _rank(row: JournalRow) -> Rank:
-    return (row.entry.now_ms, row.state.card_key, row.entry.version)
+    return (row.entry.filed_ms, row.state.card_key, row.entry.version)
 
 
 def _rank_of(house: House, states: list[CardState], named: tuple[bytes, int] | None) -> Rank | None:
@@ -139,7 +139,7 @@ def _rank_of(house: House, states: list[CardState], named: tuple[bytes, int] | N
     if named is None or not any(state.card_key == named[0] for state in states):
         return None
     entry = house.reader.entry(*named)
-    return None if entry is None else (entry.now_ms, *named)
+    return None if entry is None else (entry.filed_ms, *named)
 
 
 def _stream(
@@ -172,13 +172,13 @@ def _stream(
 def _first_not_below(house: House, state: CardState, rank: Rank) -> int:
     """The smallest version of a card whose entry does not rank below `rank`.
 
-    A card's clock never runs back, so its entries are sorted and can be searched by halves.
+    `filed_ms` never runs back, so a card's entries are sorted and can be searched by halves.
     """
     low, high = 1, state.version + 1
     while low < high:
         middle = (low + high) // 2
         entry = house.reader.entry(state.card_key, middle)
-        if entry is not None and (entry.now_ms, state.card_key, middle) < rank:
+        if entry is not None and (entry.filed_ms, state.card_key, middle) < rank:
             low = middle + 1
         else:
             high = middle

@@ -100,8 +100,8 @@ def _entries(house: House, state: CardState, begin_ms: int) -> tuple[list[Entry]
     before = 0
     while len(entries) < house.settings.preview_entries_max and before != 1:
         chunk = house.reader.entries(state.card_key, before=before, limit=_CHUNK)
-        entries.extend(entry for entry in chunk if entry.now_ms >= begin_ms)
-        if len(chunk) < _CHUNK or chunk[-1].now_ms < begin_ms:
+        entries.extend(entry for entry in chunk if entry.filed_ms >= begin_ms)
+        if len(chunk) < _CHUNK or chunk[-1].filed_ms < begin_ms:
             return entries, True
         before = chunk[-1].version
     return entries, before == 1

@@ -40,7 +40,7 @@ async def read(house: TheHouse, caller: TheCaller) -> Response:
 async def move(house: TheHouse, caller: TheCaller, body: ClockBody) -> Response:
     """Stand still at an instant, earlier or later.
 
-    A card's own clock never runs back: setting it earlier restores no limit.
+    Locks look at the clock as it is; setting it earlier restores no limit that was used.
     """
     if house.test_clock is None:
         raise Problem("route_not_found")

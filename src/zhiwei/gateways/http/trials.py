@@ -23,6 +23,7 @@ from zhiwei.core.usage import (
     Booking,
     RollingSpend,
     Usage,
+    begun,
     moved,
     rolled,
     rolling_added,
@@ -136,8 +137,9 @@ class Trial:
                 return
         if group is None or entry.flags & Flag.NO_EFFECT:
             return
+        self._usage = begun(self._usage, moment)
         if begins:
-            booking = _booking(moment, channels(request, self._state()))
+            booking = _booking(self._usage, channels(request, self._state()))
             self._groups[group.version] = _Group(booking, 0)
             self._count(group.version, moment, group.approved_minor, 1)
         elif group.version in self._groups:
@@ -150,7 +152,7 @@ class Trial:
         counted = self._groups[group.version]
         difference = group.approved_minor - counted.amount_minor
         if difference > 0:
-            counted.booking = _booking(moment, counted.booking.channels)
+            counted.booking = _booking(self._usage, counted.booking.channels)
             self._count(group.version, moment, difference, 0)
         elif difference < 0:
             times = 1 if group.approved_minor == 0 else 0
@@ -183,5 +185,5 @@ class Trial:
         return CardState(self._card_key, 1, 0, b"", self._settings, self._usage)
 
 
-def _booking(moment: Moment, channels: int) -> Booking:
-    return Booking(0, 1, channels, moment.day, moment.week, moment.month, moment.year)
+def _booking(usage: Usage, channels: int) -> Booking:
+    return Booking(0, 1, channels, usage.day, usage.week, usage.month, usage.year)

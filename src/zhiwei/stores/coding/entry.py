@@ -163,7 +163,7 @@ def _entry_list(entry: Entry, filing: Filing) -> list[Any]:
         limits.append(report.used)
         limits.append(report.limit)
         limits.append(report.resets_ms)
-    return [
+    row: list[Any] = [
         FORMAT,
         entry.version,
         entry.now_ms,
@@ -182,6 +182,10 @@ def _entry_list(entry: Entry, filing: Filing) -> list[Any]:
         filing.found,
         command_list(entry.command),
     ]
+    # Only where a clock was set back; so nearly never, and then it costs nothing.
+    if entry.filed_ms != entry.now_ms:
+        row.append(entry.filed_ms - entry.now_ms)
+    return row
 
 
 def _entry_of(row: list[Any], card_key: bytes) -> Entry:
@@ -189,6 +193,7 @@ def _entry_of(row: list[Any], card_key: bytes) -> Entry:
     return Entry(
         version=row[1],
         now_ms=row[2],
+        filed_ms=row[2] + row[17] if len(row) > 17 else row[2],
         command=command_of(row[16], card_key),
         outcome=_OUTCOMES[row[3]],
         policy_version=row[4],

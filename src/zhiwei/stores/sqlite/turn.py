@@ -307,7 +307,7 @@ class Turn:
             body = encode_audit(audit, entry.command.actor, card_key, entry.now_ms)
             self.audits.append((positions.audit, card_key, body))
         if filing.keys:
-            self._remember(draft, filing.keys, version, entry.now_ms)
+            self._remember(draft, filing.keys, version, entry.filed_ms)
 
     def _remember(self, draft: Draft, keys: tuple[bytes, ...], version: int, now_ms: int) -> None:
         """File the entry under its digests; move the oldest half away when they are too many."""

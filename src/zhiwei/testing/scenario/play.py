@@ -216,7 +216,7 @@ class Stage:
     def _view(self, card: Card) -> View:
         """The card as of now."""
         state = self.state(card)
-        moment = Moment(max(self.now_ms, state.last_ms), state.settings.profile.zone)
+        moment = Moment(self.now_ms, state.settings.profile.zone)
         as_of_now, _ = settled(state, moment)
         return View(self.policy, as_of_now, self.entries(card), moment, card.sent)
 

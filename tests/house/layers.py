@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "ports": frozenset({"core"}),
     "guardian": frozenset({"core", "services", "ports"}),
     "engine": frozenset({"core", "ports"}),
-    "stores": frozenset({"core", "ports"}),
+    "stores": frozenset({"core", "ports", "messaging"}),
     "keyring": frozenset({"core", "ports"}),
     "metrics": frozenset({"core", "ports", "engine"}),
     "zones": frozenset({"core"}),
@@ -28,9 +28,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "policy_file": frozenset({"core"}),
     "clock": frozenset(),
     "logs": frozenset(),
-    "gateways": frozenset({"core", "ports", "words", "vault"}),
+    "gateways": frozenset({"core", "ports", "words", "vault", "messaging"}),
+    "messaging": frozenset({"core", "ports", "words"}),
+    "messaging_thread": frozenset({"core", "ports", "messaging"}),
     "web": frozenset({"core", "ports", "words"}),
-    "workers": frozenset({"core", "ports", "words"}),
     "http_thread": frozenset({"core", "gateways"}),
     "journal": frozenset(
         {"core", "ports", "guardian", "keyring", "policy_file", "stores", "zones"}
@@ -92,7 +93,7 @@ MUST_NOT_IMPORT: dict[str, frozenset[str]] = {
     "stores": FRAMEWORKS | {"socket"},
     "gateways": DRIVERS,
     "web": DRIVERS,
-    "workers": DRIVERS,
+    "messaging": FRAMEWORKS | DRIVERS | {"socket"},
 }
 
 

@@ -1,0 +1,312 @@
+"""The words of messaging: messages, what became of them, and what channels and stores promise.
+
+A message is made once, from one event, for one address, and its id follows from these, so that the
+same event never makes another. Everything here is a value or a promise; nothing does anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Protocol
+
+#: Names of channels, as preferences, alerts and the API have them.
+SMS: Final = "sms"
+EMAIL: Final = "email"
+#: App push: a webhook to the issuer's push gateway, which knows the cardholder's devices.
+PUSH: Final = "push"
+WEBHOOK: Final = "webhook"
+#: Operators' chat (Apprise).
+CHAT: Final = "chat"
+CHANNELS: Final = (SMS, EMAIL, PUSH, WEBHOOK, CHAT)
+
+
+class Status(IntEnum):
+    """What became of a message. Numbers are stored, never reused. API name: `word`."""
+
+    #: Waits for its turn, or for its next try.
+    QUEUED = 0
+    #: The other side (SMSC, mail server, endpoint) has taken it.
+    SENT = 1
+    #: It arrived: a delivery receipt says so.
+    DELIVERED = 2
+    #: Refused for good, or a receipt says that it cannot arrive (no such number).
+    FAILED = 3
+    #: Given up after days of tries (dead letter); can be replayed.
+    DEAD = 4
+    #: Pointless by now: the question that it asks is over. Not sent.
+    EXPIRED = 5
+    #: The cardholder does not want it, or quiet hours muted it. Not sent.
+    MUTED = 6
+    #: A budget against abuse is used up. Not sent; can be replayed.
+    HELD_BACK = 7
+
+    @property
+    def word(self) -> str:
+        """Name in the API, for example `held_back`."""
+        return self.name.lower()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be tried."""
+        return self is not Status.QUEUED
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to one address."""
+
+    #: `msg_` + what follows `evt_` in the event's id + `-` + tag of the address (`sms`, `sms2`,
+    #: `email`, `push`, `chat`, or a subscription's id); a reply to an inbound message:
+    #: `msg_` + id of that + `-reply`. Stable: the receiver of a repeat sees the same id.
+    id: str
+    #: The event that it tells; empty for replies.
+    event_id: str
+    #: Word of the event's kind (`challenge_created`), or `reply`.
+    kind: str
+    #: 16 bytes; empty where no card is concerned.
+    card_key: bytes
+    #: Messages of one lane go out one after the other, in the order in which they were planned:
+    #: one lane for each card and address.
+    lane: str
+    #: One of `CHANNELS`.
+    channel: str
+    #: E.164 number, e-mail address or URL; empty where the channel has one of its own (push, chat).
+    #: Never in a log.
+    to: str
+    #: `zh` or `en`.
+    language: str
+    #: E-mail and push: a line of its own; else empty.
+    subject: str
+    #: What a person reads. For webhooks: the JSON body, exactly as it is signed.
+    text: str
+    #: Instant of the event, UTC ms.
+    created_ms: int
+    #: From then on it is pointless (the question is over); 0 = never.
+    expires_ms: int = 0
+    #: Questions about fraud and what ends a danger: first in line, never muted.
+    is_urgent: bool = False
+    #: The challenge that it asks about; told to be undeliverable when no channel can deliver it.
+    challenge: str = ""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A message as it enters the store: to be sent, or kept as not to be (muted, held back ...)."""
+
+    message: Message
+    status: Status = Status.QUEUED
+    #: Why it is not to be sent, in a few words; else empty.
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A message with its story, as the store has it."""
+
+    message: Message
+    #: Order in which it was planned; counts from 1.
+    position: int
+    status: Status
+    tries: int
+    #: Machine's time (UTC ms) of the next try; 0 where there is none.
+    next_ms: int
+    #: Machine's time of planning, and of the last change.
+    planned_ms: int
+    changed_ms: int
+    #: Id at the other side (message_id of the SMSC), empty = none yet.
+    remote_id: str
+    #: Last answer of the other side, in a few words, without the address.
+    detail: str
+
+
+class Verdict(IntEnum):
+    """What one try came to."""
+
+    #: The other side has it.
+    TAKEN = 1
+    #: Not now: throttled, busy, down. Another try makes sense.
+    TRY_LATER = 2
+    #: Never: the address does not exist, the message is not allowed.
+    REFUSED = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a channel says of one try."""
+
+    verdict: Verdict
+    #: A few words for operators; no address, no text, no secret.
+    detail: str = ""
+    remote_id: str = ""
+    #: TRY_LATER: the other side asked for at least this pause; 0 = it did not say.
+    pause_ms: int = 0
+    #: TRY_LATER: the whole channel is in trouble (down, throttled), not this message alone;
+    #: this is what opens its circuit breaker.
+    is_channel_down: bool = False
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the other side says later of a message that it took (delivery receipt)."""
+
+    remote_id: str
+    #: DELIVERED or FAILED, or SENT for "on its way".
+    status: Status
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Inbound:
+    """A text message that came in, whole (parts are put together by the gateway)."""
+
+    #: Stable: the same message delivered twice has the same id. `in_` + digest.
+    id: str
+    #: As the network told it; made E.164 by who reads it.
+    sender: str
+    text: str
+    #: Machine's time, UTC ms.
+    received_ms: int
+
+
+class Channel(Protocol):
+    """A way to people. One object for each configured channel; it lives on the messaging loop."""
+
+    #: One of `CHANNELS`.
+    name: str
+    #: Messages that may be on their way at once.
+    at_once: int
+
+    async def start(self, desk: Desk) -> None:
+        """Connect, or begin trying to; returns at once and never raises for a side that is down."""
+        ...
+
+    async def send(self, message: Message) -> Answer:
+        """Hand the message to the other side; never raises, and ends within a bounded time."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of everything."""
+        ...
+
+
+class Desk(Protocol):
+    """Who channels report to."""
+
+    async def receipt(self, receipt: Receipt) -> None:
+        """Durably noted when it returns. One for an unknown id is counted and dropped."""
+        ...
+
+    async def received(self, inbound: Inbound) -> None:
+        """Durably taken when it returns, so that the other side may be told so; twice is once."""
+        ...
+
+
+class MessageStore(Protocol):
+    """Keeps messages, receipts and budgets (`messages.db`). Called on the messaging loop only.
+
+    Every method that changes something is one transaction, durable when it returns. Calls are short
+    and synchronous. Reading is thread-safe (`MessageReader`).
+
+    Raises (all methods):
+        StoreUnavailableError: it cannot be written or read now; nothing changed.
+    """
+
+    def cursor(self) -> int:
+        """Position of the last event of the outbox that was planned; 0 = none."""
+        ...
+
+    def plan(self, planned: Sequence[Planned], *, cursor: int, now_ms: int) -> int:
+        """Take in messages and move the cursor (-1 = leave it), in one transaction.
+
+        A message whose id is known already is left as it is. Returns how many were new.
+        """
+        ...
+
+    def due(self, channel: str, now_ms: int, limit: int, busy: frozenset[str]) -> list[Tracked]:
+        """Heads of lanes of a channel whose time has come, urgent ones first, then by position.
+
+        The head of a lane is its first message that is still QUEUED; lanes in `busy` have one on
+        its way and are left out.
+        """
+        ...
+
+    def note(self, changes: Sequence[Change]) -> None:
+        """Write down what became of messages."""
+        ...
+
+    def note_receipt(self, channel: str, receipt: Receipt, now_ms: int) -> Tracked | None:
+        """The message that a receipt speaks of, after the change; None where none is known."""
+        ...
+
+    def replay(self, ids: Sequence[str], now_ms: int) -> int:
+        """Queue messages that are over (dead, failed, held back ...) again; returns how many."""
+        ...
+
+    def spent(self, budget: str, since_ms: int) -> int:
+        """How many messages were counted under a budget's name since an instant."""
+        ...
+
+    def spend(self, budgets: Sequence[str], at_ms: int) -> None:
+        """Count one message under each of these names."""
+        ...
+
+    def take_in(self, inbound: Inbound) -> bool:
+        """Keep an inbound message until it is answered; False where its id was seen before."""
+        ...
+
+    def unanswered(self, limit: int) -> list[Inbound]:
+        """Inbound messages that were taken in and not answered yet, oldest first."""
+        ...
+
+    def answered(self, inbound_id: str, reply: Planned | None, now_ms: int) -> None:
+        """An inbound message was carried out; with its reply, in one transaction."""
+        ...
+
+    def forget_before(self, instant_ms: int, limit: int) -> int:
+        """Forget some of what is over and older; returns how many rows went."""
+        ...
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of one message."""
+
+    id: str
+    status: Status
+    tries: int
+    next_ms: int
+    now_ms: int
+    remote_id: str = ""
+    detail: str = ""
+
+
+class MessageReader(Protocol):
+    """Reads messages from any thread; for the HTTP door, the command line and metrics."""
+
+    def message(self, message_id: str) -> Tracked | None:
+        """One message with its story."""
+        ...
+
+    def messages(
+        self,
+        *,
+        event_id: str = "",
+        card_key: bytes = b"",
+        status: Status | None = None,
+        channel: str = "",
+        before: int = 0,
+        after: int = 0,
+        limit: int = 100,
+    ) -> list[Tracked]:
+        """Messages newest first, by position; bounds as in `ports.Reader`."""
+        ...
+
+    def backlog(self) -> dict[tuple[str, Status], int]:
+        """How many messages there are of each channel and status."""
+        ...
+
+    def oldest_queued_ms(self, channel: str) -> int:
+        """When the oldest message that still waits was planned; 0 = none waits."""
+        ...

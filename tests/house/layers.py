@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 #: What neighbours in these folders share, written once for all of them.
 SHARED: dict[str, frozenset[str]] = {
     "services": frozenset(),
-    "gateways": frozenset({"response_codes"}),
+    "gateways": frozenset({"outgoing", "response_codes"}),
     "stores": frozenset({"coding", "schema"}),
 }
 

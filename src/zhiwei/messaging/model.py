@@ -7,6 +7,7 @@ same event never makes another. Everything here is a value or a promise; nothing
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
@@ -102,6 +103,15 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What one event comes to: its messages, and the budgets that they use up."""
+
+    messages: tuple[Planned, ...] = ()
+    #: Names under which one message is counted each (`MessageStore.spend`); with repeats.
+    budgets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Tracked:
     """A message with its story, as the store has it."""
 
@@ -112,7 +122,7 @@ class Tracked:
     tries: int
     #: Machine's time (UTC ms) of the next try; 0 where there is none.
     next_ms: int
-    #: Machine's time of planning, and of the last change.
+    #: Machine's time of planning (of the last replay, where there was one), and of the last change.
     planned_ms: int
     changed_ms: int
     #: Id at the other side (message_id of the SMSC), empty = none yet.
@@ -217,6 +227,10 @@ class MessageStore(Protocol):
         """Position of the last event of the outbox that was planned; 0 = none."""
         ...
 
+    def together(self) -> AbstractContextManager[None]:
+        """Make one transaction of everything that is called within; all of it or nothing."""
+        ...
+
     def plan(self, planned: Sequence[Planned], *, cursor: int, now_ms: int) -> int:
         """Take in messages and move the cursor (-1 = leave it), in one transaction.
 
@@ -237,7 +251,30 @@ class MessageStore(Protocol):
         ...
 
     def note_receipt(self, channel: str, receipt: Receipt, now_ms: int) -> Tracked | None:
-        """The message that a receipt speaks of, after the change; None where none is known."""
+        """The message that a receipt speaks of, after the change; None where none is known.
+
+        One that came before its message was noted as sent waits for that, for a while.
+        """
+        ...
+
+    def forget_receipts(self, before_ms: int) -> int:
+        """Drop receipts that found no message and are older; returns how many."""
+        ...
+
+    def overdue(self, channel: str, planned_before_ms: int, limit: int) -> list[Tracked]:
+        """Messages of a channel that still wait and were planned before an instant."""
+        ...
+
+    def hurry(self, latest_ms: int) -> None:
+        """Let no message wait for a later instant than this one (the clock was set back)."""
+        ...
+
+    def undeliverable(self, limit: int) -> list[Message]:
+        """Challenges that no message can bring any more and nobody was told of: their last one."""
+        ...
+
+    def told_undeliverable(self, challenge: str) -> None:
+        """Who must know of a challenge that it is undeliverable has been told."""
         ...
 
     def replay(self, ids: Sequence[str], now_ms: int) -> int:

@@ -29,6 +29,7 @@ from zhiwei.gateways.http import (
     follow_ups,
     health,
     inbound,
+    messages,
     permissions,
     postings,
     previews,
@@ -60,6 +61,7 @@ _ROUTERS = (
     bindings.router,
     challenges.router,
     inbound.router,
+    messages.router,
     checkups.router,
     events.router,
     subscriptions.router,
@@ -88,7 +90,7 @@ def build_app(house: House) -> FastAPI:
     # What this process remembers between calls; nothing of it must outlive it.
     app.state.at_once = Counter()
     app.state.running = set()
-    app.state.tries = inbound.Tries()
+    app.state.conversation = inbound.conversation_of(house)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(ZhiweiError, _on_error)

@@ -30,15 +30,13 @@ from zhiwei.gateways.http.record_lists import records_page
 from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Anything, Body, Instant, Line, ListOf, Shape
 from zhiwei.gateways.http.times import instant_text
+from zhiwei.messaging.numbers import e164, squeezed
 from zhiwei.ports import Cardholder
 from zhiwei.vault import holds_card_number
 
 router = APIRouter(prefix="/v1/cardholders", tags=["Cards"], route_class=Gate)
 
 METADATA_MAX: Final = 4096
-_E164: Final = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
-#: A mobile number of the Chinese mainland as people write it.
-_MAINLAND: Final = re.compile(r"1[3-9]\d{9}", re.ASCII)
 _EMAIL: Final = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}", re.ASCII)
 
 CardholderPath = Annotated[str, Path(max_length=80, description="Id of the cardholder.")]
@@ -93,14 +91,10 @@ def phone_number(text: str) -> str:
     Raises:
         NotAllowedValueError: not a phone number.
     """
-    plain = re.sub(r"[\s\-()]", "", text)
-    if _MAINLAND.fullmatch(plain):
-        return "+86" + plain
-    if plain.startswith("00"):
-        plain = "+" + plain[2:]
-    if plain and _E164.fullmatch(plain) is None:
+    number = e164(text)
+    if squeezed(text) and not number:
         raise NotAllowedValueError("/phone", "bad_phone", "not a phone number as E.164 has it")
-    return plain
+    return number
 
 
 def cardholder_document(cardholder: Cardholder) -> Document:

@@ -1,7 +1,7 @@
 """`/v1/events` and `/v1/alerts`: what happened, and what people are told of it (the outbox).
 
-An event is written with the decision that caused it, and its id never changes. Delivery by message
-and webhook is not part of this version: alerts stand here, queued, and can be read.
+An event is written with the decision that caused it, and its id never changes. An alert shows what
+became of the messages that tell its event; how they reach people is the business of `messaging`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from pydantic import Field
 
 from zhiwei.core.event import NEVER_MUTED, EventKind
 from zhiwei.core.ids import card_id
+from zhiwei.gateways.http.alert_stories import AlertStatus, Story, stories_of
 from zhiwei.gateways.http.caller import EVERYBODY, Caller, TheCaller, TheHouse
 from zhiwei.gateways.http.gate import Gate, call
 from zhiwei.gateways.http.house import Document, House
+from zhiwei.gateways.http.messages import ChannelWord, StatusWord, to_tail
 from zhiwei.gateways.http.pagination import Page, ThePage, listed
 from zhiwei.gateways.http.presentation import facts_document
 from zhiwei.gateways.http.problems import Problem
@@ -24,6 +26,7 @@ from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Anything, CardId, Instant, ListOf, Shape
 from zhiwei.gateways.http.times import instant_text
 from zhiwei.gateways.http.trails import trail_page
+from zhiwei.messaging.model import Tracked
 from zhiwei.ports import EventRow
 
 router = APIRouter(prefix="/v1", tags=["Events"], route_class=Gate)
@@ -50,6 +53,16 @@ class EventShape(Shape):
     created_at: Instant
 
 
+class AlertMessage(Shape):
+    """One of the messages that tell it."""
+
+    id: str
+    channel: ChannelWord
+    status: StatusWord
+    tries: int
+    to_tail: str | None = Field(description="The last four digits of a number; never more.")
+
+
 class AlertShape(Shape):
     """What a cardholder is told."""
 
@@ -57,9 +70,13 @@ class AlertShape(Shape):
     id: str = Field(description="Id of the event that it tells.")
     type: str
     card: CardId
-    status: Literal["queued"] = Field(description="This version keeps alerts and sends none.")
+    status: AlertStatus = Field(
+        description="The best that became of its messages to the cardholder; `none`: it has none,"
+        " since nobody was to be told, or it is long ago."
+    )
     may_be_muted: bool = Field(description="Quiet hours never mute questions about fraud.")
     data: dict[str, Anything]
+    messages: list[AlertMessage]
     created_at: Instant
 
 
@@ -104,7 +121,9 @@ async def list_alerts(
     rows, has_more = await run_in_threadpool(
         _page, house, caller, page, card, type_, only_alerts=True
     )
-    return reply(listed([alert_document(row) for row in rows], has_more))
+    stories = await run_in_threadpool(stories_of, house, caller, rows)
+    documents = [alert_document(row, story) for row, story in zip(rows, stories, strict=True)]
+    return reply(listed(documents, has_more))
 
 
 def event_document(row: EventRow) -> Document:
@@ -120,17 +139,28 @@ def event_document(row: EventRow) -> Document:
     }
 
 
-def alert_document(row: EventRow) -> Document:
+def alert_document(row: EventRow, story: Story) -> Document:
     """An alert as the API shows it."""
     return {
         "object": "alert",
         "id": row.id,
         "type": row.event.kind.word,
         "card": card_id(row.card_key),
-        "status": "queued",
+        "status": story.status,
         "may_be_muted": row.event.kind not in NEVER_MUTED,
         "data": facts_document(row.card_key, row.event.facts.items()),
+        "messages": [_message_document(tracked) for tracked in story.messages],
         "created_at": instant_text(row.at_ms),
+    }
+
+
+def _message_document(tracked: Tracked) -> Document:
+    return {
+        "id": tracked.message.id,
+        "channel": tracked.message.channel,
+        "status": tracked.status.word,
+        "tries": tracked.tries,
+        "to_tail": to_tail(tracked),
     }
 
 

@@ -22,6 +22,7 @@ from zhiwei.gateways.http.idempotency import key_in
 from zhiwei.gateways.http.keys import ISSUER, key_named
 from zhiwei.gateways.http.masking import masked
 from zhiwei.gateways.http.problems import Fault, Problem
+from zhiwei.gateways.http.signatures import SIGNATURE, is_signed, signed_caller
 from zhiwei.gateways.http.strict_json import document_in
 
 #: Where a route keeps what `call` said; the OpenAPI document shows it too.
@@ -31,18 +32,29 @@ _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="zhiwei"'}
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def call(scopes: tuple[str, ...], answer: Any, status: int = 200, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - FastAPI's own types
+def call(
+    scopes: tuple[str, ...],
+    answer: Any,  # noqa: ANN401 - FastAPI's own types
+    status: int = 200,
+    *,
+    may_be_signed: bool = False,
+    **more: Any,  # noqa: ANN401 - as above
+) -> dict[str, Any]:
     """Arguments of a route: who may call it, what it answers, and further statuses it may give.
 
-    `answer` is the model of the answer; `more` are answers by status, as `s202=Model`.
+    `answer` is the model of the answer; `more` are answers by status, as `s202=Model`. A call that
+    may be signed needs no key where it carries a right signature (`signatures`).
     """
+    security: list[dict[str, Any]] = [{"key": list(scopes)}]
+    if may_be_signed:
+        security.append({SIGNATURE: []})
     responses: dict[int | str, dict[str, Any]] = {status: {"model": answer}}
     responses |= {int(name[1:]): {"model": model} for name, model in more.items()}
     return {
         "status_code": status,
         "response_model": None,
         "responses": responses,
-        "openapi_extra": {SCOPES: list(scopes), "security": [{"key": list(scopes)}]},
+        "openapi_extra": {SCOPES: list(scopes), "security": security},
     }
 
 
@@ -57,10 +69,14 @@ class Gate(APIRoute):
             p.alias for p in get_flat_params(self.dependant) if isinstance(p.field_info, Query)
         }
         reads_body = self.body_field is not None
+        may_be_signed = {SIGNATURE: []} in (self.openapi_extra or {})["security"]
 
         async def handle(request: Request) -> Response:
             house: House = request.app.state.house
-            caller = _authenticated(request, house)
+            if may_be_signed and is_signed(request):
+                caller = await signed_caller(request, house)
+            else:
+                caller = _authenticated(request, house)
             if caller.key.scope not in scopes:
                 detail = f"this call is for {', '.join(scopes)} keys"
                 raise Problem("forbidden_scope", detail)

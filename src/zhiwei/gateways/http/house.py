@@ -20,6 +20,8 @@ from zhiwei.core.result import Audit, Result
 from zhiwei.core.windows import Moment
 from zhiwei.gateways.http.record_ids import IdMint
 from zhiwei.gateways.response_codes import ResponseCodes
+from zhiwei.messaging.model import MessageReader
+from zhiwei.messaging.reply import Taken
 from zhiwei.ports import ApiKey, Reader, Record
 
 Document: TypeAlias = "dict[str, Any]"
@@ -173,6 +175,39 @@ class Rooms:
     read_message: Callable[[str], Heard]
 
 
+class Replay(Protocol):
+    """Queues messages again; thread-safe to the messaging loop."""
+
+    def __call__(self, ids: Sequence[str]) -> Awaitable[int]:
+        """How many of these were over and are queued again.
+
+        Raises:
+            StoreUnavailableError: none was.
+        """
+        ...
+
+
+class InboundCall(Protocol):
+    """Carries out a text message; thread-safe to the messaging loop."""
+
+    def __call__(self, sender: str, text: str, message_id: str) -> Awaitable[Taken]:
+        """What the message did; `message_id` is stable, `in_...`.
+
+        Raises:
+            StoreUnavailableError: nothing was done.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class MessageDesk:
+    """The messaging part as the door sees it."""
+
+    reader: MessageReader
+    replay: Replay
+    inbound: InboundCall
+
+
 @dataclass(frozen=True)
 class Settings:
     """Bounds of the door; every one has a limit, so that nothing grows without end."""
@@ -215,5 +250,9 @@ class House:
     unready: Callable[[], str]
     #: The clock once more where it can be set (`--test-mode`); None = real time.
     test_clock: MovableClock | None = None
+    #: The messaging part; None = this house sends no messages.
+    messages: MessageDesk | None = None
+    #: Secrets under which a web gateway may sign inbound messages; none = one of the vault's.
+    inbound_secrets: tuple[bytes, ...] = ()
     settings: Settings = DEFAULT_SETTINGS
     mint: IdMint = field(default_factory=IdMint)

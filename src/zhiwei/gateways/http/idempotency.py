@@ -64,14 +64,17 @@ async def once(
     caller: Caller,
     operation: str,
     work: Callable[[], Awaitable[Made]],
+    own_key: str = "",
 ) -> Response:
     """Do the work and keep what it made, or give the answer that was kept.
+
+    `own_key` stands in for the Idempotency-Key where the call is recognized by something else.
 
     Raises:
         Problem: `same_key_other_body`, `same_key_in_progress`, and whatever the work raises; a
             failure is not kept, so it can be tried again with the same key.
     """
-    key = _keyed(request, key_in(request))
+    key = _keyed(request, own_key or key_in(request))
     if not key:
         made = await work()
         await _keep(house, caller, made, ())

@@ -15,6 +15,7 @@ from zhiwei.gateways.http.gate import SCOPES
 from zhiwei.gateways.http.house import Document
 from zhiwei.gateways.http.problems import CATALOGUE, MEDIA_TYPE
 from zhiwei.gateways.http.shapes import ProblemShape
+from zhiwei.gateways.http.signatures import SIGNATURE
 
 DESCRIPTION: Final = """\
 The guardian of card accounts: decides card authorizations by the cardholder's own locks, limits,
@@ -66,7 +67,13 @@ def document_of(app: FastAPI) -> Document:
             "type": "http",
             "scheme": "bearer",
             "description": "A key of `zhiwei keys create --scope issuer|operator|cardholder:<id>`.",
-        }
+        },
+        SIGNATURE: {
+            "type": "apiKey",
+            "in": "header",
+            "name": "webhook-signature",
+            "description": "Standard Webhooks: with `webhook-id` and `webhook-timestamp`.",
+        },
     }
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

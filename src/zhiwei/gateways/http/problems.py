@@ -55,6 +55,8 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "checkup_not_found": (404, "There is no such security check-up"),
     "event_not_found": (404, "There is no such event"),
     "subscription_not_found": (404, "There is no such event subscription"),
+    "message_not_found": (404, "There is no such message"),
+    "messaging_off": (404, "This server sends no messages"),
     # 405 and other protocol answers.
     "method_not_allowed": (405, "The resource does not know this method"),
     "request_timeout": (408, "The body did not arrive in time"),
@@ -68,6 +70,7 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "already_reversed": (409, "The authorization was reversed before"),
     "too_many_permissions": (409, "The card has too many exceptions"),
     "too_many_bindings": (409, "The card has too many bindings"),
+    "message_not_replayable": (409, "The message is in a state in which it is not sent again"),
     "card_is_closed": (409, "A closed card stays closed"),
     # 412, 428: preconditions.
     "precondition_failed": (412, "The control was changed in between"),

@@ -11,7 +11,7 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from zhiwei.core.card_state import CardState, StopSource
+from zhiwei.core.card_state import CardState, Stop, StopSource
 from zhiwei.core.command import LiftStop, PlaceStop
 from zhiwei.core.entry import Entry
 from zhiwei.core.ids import card_id
@@ -158,10 +158,14 @@ async def release(house: TheHouse, caller: TheCaller, cardholder: CardholderPath
 
 def stop_document(state: CardState) -> Document:
     """A card's stop as the API shows it."""
-    stop = state.settings.stop
+    return document_of_stop(state.card_key, state.settings.stop)
+
+
+def document_of_stop(card_key: bytes, stop: Stop | None) -> Document:
+    """A stop, or that there is none, as the API shows it."""
     return {
         "object": "stop",
-        "card": card_id(state.card_key),
+        "card": card_id(card_key),
         "active": stop is not None,
         "since": None if stop is None else instant_text(stop.since_ms),
         "source": None if stop is None else stop.source.name.lower(),

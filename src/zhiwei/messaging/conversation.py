@@ -1,0 +1,415 @@
+"""Conversation: what a text message asks for, and what is done (短信止付, 短信核实).
+
+The sender's number says who writes, and a number can be forged: so a message can only reduce. It
+stops cards and says no; "yes" counts where the issuer's policy lets it, with the reference of the
+question, and a stop is never lifted. Whoever writes from a number that nobody registered gets one
+neutral sentence whatever was sent: the house then looks at the number alone, never at the text, so
+that neither words nor time tell whether a card exists.
+
+What a number may send is bounded (`tries`): past the bound on messages, and past that on wrong
+references, no "yes" counts; a stop and a "no" always do.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol, final
+
+from zhiwei.core.card_state import (
+    CardState,
+    CardStatus,
+    Challenge,
+    ChallengeState,
+    Stop,
+    StopSource,
+)
+from zhiwei.core.command import Actor, AnswerChallenge, Change, Command, PlaceStop, Via
+from zhiwei.core.identity import idempotency_key
+from zhiwei.core.policy import Policy
+from zhiwei.core.result import Rejection, Result
+from zhiwei.core.settle import settled
+from zhiwei.core.windows import MINUTE_MS, Moment
+from zhiwei.messaging.model import Inbound, Planned
+from zhiwei.messaging.numbers import may_be_answered, sender_number
+from zhiwei.messaging.reply import (
+    CHANGING,
+    Outcome,
+    PlacedStop,
+    Reply,
+    Said,
+    read_answer,
+    reply_message,
+)
+from zhiwei.messaging.tries import Bounds, Counts
+from zhiwei.ports import Cardholder, Reader
+
+#: Tails that one sentence lists.
+_TAILS_MAX: Final = 10
+_CHUNK: Final = 100
+_STOPS: Final = frozenset(("STOP_ALL", "STOP_ONLY_CARD", "STOP_TAIL"))
+_OPEN: Final = (ChallengeState.PENDING, ChallengeState.UNDELIVERABLE)
+_OVER: Final = (Rejection.CHALLENGE_EXPIRED, Rejection.CHALLENGE_ALREADY_ANSWERED)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clock(Protocol):
+    """The one clock of the house."""
+
+    def now_ms(self) -> int:
+        """UTC epoch milliseconds."""
+        ...
+
+
+class Texts(Protocol):
+    """The sentences that people read."""
+
+    def text(self, key: str, language: str, facts: Mapping[str, int | str | list[str]]) -> str:
+        """One sentence in one language."""
+        ...
+
+
+class Word(Protocol):
+    """A member of an enumeration, of which only the name matters here."""
+
+    @property
+    def name(self) -> str:
+        """For example `STOP_ALL`."""
+        ...
+
+
+class Heard(Protocol):
+    """A text as the stop-payment room understood it."""
+
+    @property
+    def kind(self) -> Word:
+        """STOP_ONLY_CARD, STOP_TAIL, STOP_ALL, HELP or UNREADABLE."""
+        ...
+
+    @property
+    def tail(self) -> str:
+        """Last four digits for STOP_TAIL, else empty."""
+        ...
+
+
+class Submit(Protocol):
+    """Hands commands to the engine."""
+
+    def __call__(self, commands: list[Command]) -> Awaitable[list[Result]]:
+        """Carry out all or none, durably, in order.
+
+        Raises:
+            StoreUnavailableError: nothing was done.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One message of a number that somebody registered."""
+
+    number: str
+    language: str
+    #: Cards that are not closed, of all who registered the number, as of now.
+    states: Sequence[CardState]
+    now_ms: int
+    message_id: str
+    #: The number wrote too often; only what reduces is done.
+    is_flood: bool
+
+
+@final
+class Conversation:
+    """Takes messages and says what to reply. One loop at a time may use it."""
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        submit: Submit,
+        texts: Texts,
+        policy: Policy,
+        read_command: Callable[[str], Heard],
+        counts: Counts,
+        clock: Clock,
+        observe: Callable[[Outcome], object] = lambda _: None,
+    ) -> None:
+        """`observe` is told the outcome of each message, for metrics."""
+        self._reader: Final = reader
+        self._submit: Final = submit
+        self._texts: Final = texts
+        self._policy: Final = policy
+        self._read_command: Final = read_command
+        self._bounds: Final = Bounds(counts)
+        self._clock: Final = clock
+        self._observe: Final = observe
+
+    async def on_inbound(self, inbound: Inbound) -> Planned | None:
+        """Do what a message of the SMS channel asks for; the reply to send, None for none.
+
+        Safe to call again with the same message after a crash: what was done is not done twice.
+
+        Raises:
+            StoreUnavailableError: nothing was done, call again later.
+        """
+        now_ms = self._clock.now_ms()
+        reply = await self.take(inbound.sender, inbound.text, now_ms=now_ms, message_id=inbound.id)
+        return reply_message(inbound.id, reply, now_ms)
+
+    async def take(self, sender: str, text: str, *, now_ms: int, message_id: str = "") -> Reply:
+        """Do what a message asks for, as far as a message may.
+
+        Args:
+            sender: the number as the network told it.
+            text: what was written.
+            now_ms: the house's instant, UTC.
+            message_id: stable id of the message, so that it is done once; empty = it has none.
+
+        Raises:
+            StoreUnavailableError: nothing was done.
+            CorruptFileError: a card's file cannot be read.
+        """
+        heard = self._read_command(text)
+        said = read_answer(text)
+        number = sender_number(sender)
+        holders = self._holders(number) if number else []
+        if holders:
+            states = self._cards(holders, now_ms)
+            is_flood = self._bounds.is_flood(number, now_ms)
+            language = holders[0].locale
+            turn = _Turn(number, language, states, now_ms, message_id, is_flood)
+            reply = await self._answer(turn, heard, said)
+            if is_flood and reply.outcome not in CHANGING:
+                reply = replace(_silent(turn), stops=reply.stops)
+        else:
+            reply = self._neutral(number, now_ms)
+        self._observe(reply.outcome)
+        return reply
+
+    async def _answer(self, turn: _Turn, heard: Heard, said: Said | None) -> Reply:
+        """What a message of a registered number does."""
+        kind = heard.kind.name
+        if kind in _STOPS:
+            return await self._stop(turn, kind, heard.tail)
+        if kind == "HELP" or said is None:
+            return self._told(turn, "help")
+        if not said.reference:
+            return await self._answer_the_only_one(turn, said)
+        return await self._answer_by_reference(turn, said)
+
+    async def _stop(self, turn: _Turn, kind: str, tail: str) -> Reply:
+        """Stop all cards, the only one, or the only one with a tail; never one by guessing."""
+        chosen = list(turn.states)
+        if not chosen:
+            return self._told(turn, "no_card")
+        if kind == "STOP_TAIL":
+            chosen = [s for s in chosen if s.settings.profile.tail == tail]
+            if not chosen:
+                return self._told(turn, "no_such_card", tail=tail, tails=_tails(turn.states))
+        if kind != "STOP_ALL" and len(chosen) > 1:
+            return self._told(turn, "which_card", tails=_tails(turn.states))
+        return await self._stopped(turn, chosen)
+
+    async def _stopped(self, turn: _Turn, states: list[CardState]) -> Reply:
+        """Stop cards, all or none, and tell each with time and reference."""
+        change = PlaceStop(StopSource.SMS)
+        results = await self._submit([_command(turn, s, change, "stop") for s in states])
+        texts: list[str] = []
+        stops: list[PlacedStop] = []
+        is_new = False
+        for before, result in zip(states, results, strict=True):
+            after = self._after(result, before)
+            was_done = result.is_repeat and result.entry is not None
+            if after.settings.stop is None and was_done:
+                # An id that was used before, and the stop was lifted since: a stop always works.
+                (again,) = await self._submit([_command(turn, before, change, "")])
+                after, was_done = self._after(again, before), True
+            stop = after.settings.stop
+            if stop is None:
+                continue
+            was_stopped = before.settings.stop is not None and not was_done
+            is_new = is_new or not was_stopped
+            stops.append(PlacedStop(before.card_key, stop))
+            key = "already_stopped" if was_stopped else "stopped"
+            texts.append(self._text(turn.language, key, _stop_facts(before, stop)))
+        if not stops:
+            return self._told(turn, "no_card")
+        outcome: Outcome = "stopped" if is_new else "already_stopped"
+        return Reply(outcome, tuple(texts), turn.language, turn.number, stops=tuple(stops))
+
+    async def _answer_the_only_one(self, turn: _Turn, said: Said) -> Reply:
+        """An answer without a reference.
+
+        "No" reduces, so with one open question it needs no number; with two it must not guess.
+        """
+        open_ones = _open_ones(turn)
+        if not said.is_yes and len(open_ones) == 1:
+            ((state, question),) = open_ones
+            return await self._answered(turn, state, question, is_yes=False)
+        if not open_ones:
+            again = None if said.is_yes else await self._same_no_again(turn)
+            return again or self._told(turn, "no_question")
+        example = open_ones[0][1].reference if len(open_ones) == 1 else "123456"
+        return self._told(turn, "which_question", reference=example)
+
+    async def _same_no_again(self, turn: _Turn) -> Reply | None:
+        """The reply to a "no" that was carried out before a crash; None where this is none."""
+        denied = [
+            (state, challenge)
+            for state in turn.states
+            for challenge in state.settings.challenges
+            if challenge.state is ChallengeState.DENIED
+            and challenge.answered_via == Via.SMS.name.lower()
+        ]
+        if not turn.message_id or not denied:
+            return None
+        state, question = max(denied, key=lambda pair: pair[1].answered_ms)
+        reply = await self._answered(turn, state, question, is_yes=False)
+        return reply if reply.outcome == "denied" else None
+
+    async def _answer_by_reference(self, turn: _Turn, said: Said) -> Reply:
+        """An answer that names its question. Guessing is bounded, for a "yes"."""
+        is_used_up = self._bounds.has_guessed_enough(turn.number, turn.now_ms)
+        if said.is_yes and turn.is_flood:
+            return _silent(turn)
+        if said.is_yes and is_used_up:
+            return self._told(turn, "too_many_tries")
+        known = [
+            (state, challenge)
+            for state in turn.states
+            for challenge in state.settings.challenges
+            if challenge.reference == said.reference
+        ]
+        if not known:
+            if is_used_up:
+                return self._told(turn, "too_many_tries")
+            self._bounds.note_wrong(turn.number, turn.now_ms)
+            return self._told(turn, "no_question")
+        asked = [pair for pair in known if pair[1].state in _OPEN] or known
+        if len(asked) > 1 and said.is_yes:
+            return self._told(turn, "not_by_sms")
+        state, question = asked[0]
+        return await self._answered(turn, state, question, is_yes=said.is_yes)
+
+    async def _answered(
+        self, turn: _Turn, state: CardState, question: Challenge, *, is_yes: bool
+    ) -> Reply:
+        """Answer one question by its reference."""
+        change = AnswerChallenge(question.reference, is_yes)
+        operation = f"{'yes' if is_yes else 'no'}|{question.reference}"
+        (result,) = await self._submit([_command(turn, state, change, operation)])
+        if result.rejection is not None:
+            key: Outcome = "not_by_sms"
+            if result.rejection in _OVER:
+                key = "question_over"
+            elif result.rejection is Rejection.CHALLENGE_NOT_FOUND:
+                key = "no_question"
+            return self._told(turn, key)
+        if is_yes:
+            minutes = self._policy.pass_ms // MINUTE_MS
+            reply = self._told(turn, "approved", minutes=minutes)
+            return replace(reply, challenge=question.id)
+        after = self._after(result, state)
+        stop = after.settings.stop
+        text = self._text(turn.language, "denied", _stop_facts(state, stop))
+        stops = () if stop is None else (PlacedStop(state.card_key, stop),)
+        return Reply("denied", (text,), turn.language, turn.number, question.id, stops)
+
+    def _neutral(self, number: str, now_ms: int) -> Reply:
+        """What a stranger gets: always the same sentence, and hardly ever twice."""
+        text = self._text("zh", "neutral", {})
+        may_be_sent = may_be_answered(number) and self._bounds.may_greet(number, now_ms)
+        return Reply("neutral", (text,), "zh", number, is_to_be_sent=may_be_sent)
+
+    def _holders(self, number: str) -> list[Cardholder]:
+        """Everybody who registered a number, the latest first."""
+        found: list[Cardholder] = []
+        before = ""
+        while True:
+            chunk = self._reader.records(Cardholder, subject=number, before=before, limit=_CHUNK)
+            found.extend(chunk)
+            if len(chunk) < _CHUNK:
+                return found
+            before = chunk[-1].id
+
+    def _cards(self, holders: Sequence[Cardholder], now_ms: int) -> list[CardState]:
+        """Cards of these people that are not closed, as of now."""
+        states: list[CardState] = []
+        for holder in holders:
+            after = b""
+            while True:
+                chunk = self._reader.cards(cardholder=holder.id, after=after, limit=_CHUNK)
+                states.extend(_as_of(state, now_ms) for state in chunk)
+                if len(chunk) < _CHUNK:
+                    break
+                after = chunk[-1].card_key
+        return [s for s in states if s.settings.profile.status is not CardStatus.CLOSED]
+
+    def _after(self, result: Result, before: CardState) -> CardState:
+        """A card's file after a command; after a repeat it is read again."""
+        return result.state or self._reader.card(before.card_key) or before
+
+    def _told(self, turn: _Turn, outcome: Outcome, **facts: int | str | list[str]) -> Reply:
+        """A reply of one sentence."""
+        return Reply(
+            outcome, (self._text(turn.language, outcome, facts),), turn.language, turn.number
+        )
+
+    def _text(self, language: str, key: str, facts: Mapping[str, int | str | list[str]]) -> str:
+        return self._texts.text(f"sms.{key}", language, facts)
+
+
+def _as_of(state: CardState, now_ms: int) -> CardState:
+    """A card's file with what time alone has changed."""
+    current, _ = settled(state, Moment(now_ms, state.settings.profile.zone))
+    return current
+
+
+def _open_ones(turn: _Turn) -> list[tuple[CardState, Challenge]]:
+    """Questions that can be answered now."""
+    return [
+        (state, challenge)
+        for state in turn.states
+        for challenge in state.settings.challenges
+        if challenge.state in _OPEN
+    ]
+
+
+def _command(turn: _Turn, state: CardState, change: Change, operation: str) -> Command:
+    """What a message wants of a card, in the name of the card's own holder."""
+    key = b""
+    if turn.message_id and operation:
+        key = idempotency_key(f"sms|{operation}", turn.message_id)
+    return Command(
+        state.card_key,
+        change=change,
+        actor=Actor(state.settings.profile.cardholder, Via.SMS),
+        idempotency_key=key,
+        nonce=secrets.token_bytes(8),
+    )
+
+
+def _silent(turn: _Turn) -> Reply:
+    """No answer any more: the number wrote too often."""
+    return Reply("too_many_messages", (), turn.language, turn.number, is_to_be_sent=False)
+
+
+def _stop_facts(state: CardState, stop: Stop | None) -> dict[str, int | str | list[str]]:
+    """Tail, time on the card's own clock, and reference of a stop."""
+    profile = state.settings.profile
+    if stop is None:
+        return {"tail": profile.tail, "time": "", "reference": ""}
+    local = _EPOCH + timedelta(milliseconds=profile.zone.local_ms(stop.since_ms))
+    return {
+        "tail": profile.tail,
+        "time": local.strftime("%m-%d %H:%M"),
+        "reference": stop.reference,
+    }
+
+
+def _tails(states: Sequence[CardState]) -> list[str]:
+    """Tails to list, not more than a message can hold."""
+    tails = [state.settings.profile.tail for state in states]
+    return tails if len(tails) <= _TAILS_MAX else [*tails[:_TAILS_MAX], "…"]

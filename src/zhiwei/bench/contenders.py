@@ -58,13 +58,16 @@ def python_path(folder: Path | None = None) -> dict[str, str]:
     return {"PYTHONPATH": str(folder or Path(zhiwei.__file__).parent.parent)}
 
 
-def ours(data: Path, *, name: str = "zhiwei", package: Path | None = None) -> Contender:
-    """(a) Our server, durable, with all its doors, on a data directory."""
+def ours(
+    data: Path, *, name: str = "zhiwei", package: Path | None = None, more: tuple[str, ...] = ()
+) -> Contender:
+    """(a) Our server, durable, with all its doors, on a data directory; `more` are options."""
     server = start(
         name,
         [
             *(sys.executable, "-m", "zhiwei", "serve", "--data", str(data)),
             *("--iso8583", "127.0.0.1:0", "--http", "127.0.0.1:0"),
+            *more,
         ],
         LISTENING,
         environment=python_path(package),

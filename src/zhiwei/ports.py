@@ -96,6 +96,14 @@ class Subscription:
     description: str = ""
     #: 0 = it stands.
     deleted_ms: int = 0
+    #: How often its secret was changed; the secret follows from it.
+    generation: int = 0
+    #: When it was changed lately, oldest first: the secrets before still sign for a day.
+    rotated_ms: tuple[int, ...] = ()
+    #: Switched off since; 0 = it is on.
+    disabled_ms: int = 0
+    #: Why, as a word: `gone` (the endpoint answered 410) or `by_request`.
+    disabled_reason: str = ""
 
 
 @dataclass(frozen=True)

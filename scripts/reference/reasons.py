@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
-from typing import Any
+from collections.abc import Mapping
 
 from scripts.reference.markdown import bullets, code, codes, page, table
-from scripts.reference.source import PACKAGE, comments_in, headings_in
+from scripts.reference.source import comments_in, headings_in
 
 from zhiwei.core import reason as reasons
 from zhiwei.core.reason import LIFTABLE_BY_PERMISSION, Reason
 from zhiwei.gateways import response_codes
-from zhiwei.words import LANGUAGES, remedies
+from zhiwei.words import LANGUAGES, catalogue, remedies
 
 INTRODUCTION = """\
 A decision carries one or more reasons, the first one first. A reason has a number that is stored
@@ -33,9 +32,13 @@ can lift the reason; `00` approves and nothing else does. A network without a ta
 uses `unionpay`."""
 
 
+#: Sentences by language, then by key.
+Words = Mapping[str, Mapping[str, str]]
+
+
 def reasons_page() -> str:
     """The page."""
-    words = _catalogues()
+    words = {language: catalogue(language) for language in LANGUAGES}
     tables = response_codes.load()
     parts: list[str] = [INTRODUCTION]
     for hundred, title in headings_in(reasons, "Reason").items():
@@ -62,14 +65,6 @@ def reasons_page() -> str:
     return page("Reasons 原因", *parts)
 
 
-def _catalogues() -> dict[str, Any]:
-    """All sentences by language, section and name."""
-    return {
-        language: tomllib.loads((PACKAGE / "words" / f"{language}.toml").read_text("utf-8"))
-        for language in LANGUAGES
-    }
-
-
 def _codes_table(members: list[Reason], tables: response_codes.ResponseCodes) -> str:
     return table(
         ("number", "code", "liftable", "remedy", *tables.networks),
@@ -86,26 +81,26 @@ def _codes_table(members: list[Reason], tables: response_codes.ResponseCodes) ->
     )
 
 
-def _words_table(members: list[Reason], words: dict[str, Any]) -> str:
+def _words_table(members: list[Reason], words: Words) -> str:
     return "\n\n".join(
         f"**{code(reason.code)}**\n\n"
         + bullets(
-            f"{who}: {words['zh'][key][reason.code]} / {words['en'][key][reason.code]}"
+            f"{who}: {words['zh'][f'{key}.{reason.code}']} / {words['en'][f'{key}.{reason.code}']}"
             for who, key in (("cardholder 持卡人", "reason"), ("operator 运营", "operator"))
         )
         for reason in members
     )
 
 
-def _remedies_table(words: dict[str, Any]) -> str:
+def _remedies_table(words: Words) -> str:
     return table(
         ("remedy", "when", "中文", "English"),
         (
             (
                 code(remedy),
                 when,
-                words["zh"]["remedy"][remedy],
-                words["en"]["remedy"][remedy],
+                words["zh"][f"remedy.{remedy}"],
+                words["en"][f"remedy.{remedy}"],
             )
             for remedy, when in _remedy_words().items()
         ),

@@ -120,29 +120,14 @@ def reasons_have_a_wire_code(reasons: Iterable[tuple[str, int]], codes: str) -> 
 
 
 def words_of(package: Path) -> dict[str, dict[str, str]]:
-    """Read each language's sentences by key, from gettext catalogues or TOML."""
+    """Read each language's sentences by key, from the gettext catalogues."""
     from babel.messages.pofile import read_po
 
     words: dict[str, dict[str, str]] = {}
-    for path in sorted((package / "words").rglob("*.po")):
-        language = path.relative_to(package / "words").parts[0].removesuffix(".po").split("_")[0]
+    for path in sorted((package / "words").rglob("LC_MESSAGES/*.po")):
+        language = path.parents[1].name
         with path.open("rb") as file:
             catalogue = read_po(file)
         sentences = {str(message.id): str(message.string) for message in catalogue if message.id}
         words.setdefault(language, {}).update(sentences)
-    for path in sorted((package / "words").glob("*.toml")):
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        words.setdefault(path.stem, {}).update(flattened(table))
     return words
-
-
-def flattened(table: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    """`{"reason": {"night_lock_active": "..."}}` becomes `{"reason.night_lock_active": "..."}`."""
-    flat: dict[str, str] = {}
-    for key, value in table.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            flat.update(flattened(value, f"{name}."))
-        else:
-            flat[name] = str(value)
-    return flat

@@ -301,14 +301,13 @@ def test_enum_members_keep_their_doubles() -> None:
     assert furniture.enum_members(source, "Other") == []
 
 
-def test_words_are_read_from_catalogues_and_tables(tmp_path: Path) -> None:
-    """A gettext catalogue and a TOML table give the same keys."""
-    folder = tmp_path / "words" / "zh" / "LC_MESSAGES"
-    folder.mkdir(parents=True)
-    catalogue = 'msgid "reason.card_lost"\nmsgstr "已挂失"\n'
-    (folder / "zhiwei.po").write_text(catalogue, encoding="utf-8")
-    table = '[reason]\ncard_lost = "lost"\n'
-    (tmp_path / "words" / "en.toml").write_text(table, encoding="utf-8")
+def test_words_are_read_from_catalogues(tmp_path: Path) -> None:
+    """Each language's catalogue gives its keys, wherever the folder of languages lies."""
+    for language, word in (("zh", "已挂失"), ("en", "lost")):
+        folder = tmp_path / "words" / "locale" / language / "LC_MESSAGES"
+        folder.mkdir(parents=True)
+        catalogue = f'msgid "reason.card_lost"\nmsgstr "{word}"\n'
+        (folder / "zhiwei.po").write_text(catalogue, encoding="utf-8")
     words = furniture.words_of(tmp_path)
     assert words == {"zh": {"reason.card_lost": "已挂失"}, "en": {"reason.card_lost": "lost"}}
 

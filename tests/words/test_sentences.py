@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from importlib.resources import files
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -14,7 +14,7 @@ from zhiwei.core.reason import LIFTABLE_BY_PERMISSION, Reason
 from zhiwei.core.request import Channel
 from zhiwei.services import JUDGES
 from zhiwei.testing.scenario import play, read_scenarios
-from zhiwei.words import LANGUAGES, Sentences, load_sentences
+from zhiwei.words import LANGUAGES, Sentences, catalogue, load_sentences
 from zhiwei.words.remedies import REMEDIES, remedy_of
 from zhiwei.words.sentences import MissingSentenceError
 
@@ -22,23 +22,44 @@ WORDS = load_sentences()
 SCENARIOS = Path(__file__).parents[1] / "services" / "scenarios"
 
 
-def keys(language: str) -> set[str]:
-    """All keys of a language's catalogue."""
-    table = tomllib.loads(files("zhiwei.words").joinpath(f"{language}.toml").read_text("utf-8"))
-    found: set[str] = set()
-    stack: list[tuple[str, object]] = [("", table)]
-    while stack:
-        prefix, value = stack.pop()
-        if isinstance(value, dict):
-            stack.extend((f"{prefix}.{name}" if prefix else name, v) for name, v in value.items())
-        else:
-            found.add(prefix)
-    return found
+def source(language: str) -> str:
+    """The file of a language's catalogue."""
+    path = files("zhiwei.words").joinpath("locale", language, "LC_MESSAGES", "zhiwei.po")
+    return path.read_text("utf-8")
 
 
 def test_both_languages_have_the_same_keys() -> None:
     """Nothing is said in one language only."""
-    assert keys("zh") == keys("en")
+    assert set(catalogue("zh")) == set(catalogue("en"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_entry_of_a_catalogue_is_read_once(language: str) -> None:
+    """No key stands twice, none is empty or waits for its translator, and none is lost."""
+    keys = re.findall(r'^msgid "(.+)"$', source(language), re.MULTILINE)
+    assert len(keys) == len(set(keys))
+    assert set(keys) == set(catalogue(language))
+    assert source(language).startswith("# ")
+    assert f'"Language: {language}\\n"' in source(language)
+
+
+def test_both_languages_say_the_same_facts() -> None:
+    """No language leaves out what the other tells."""
+    english = catalogue("en")
+    for key, sentence in catalogue("zh").items():
+        told = {name for _, name, _, _ in Formatter().parse(sentence) if name}
+        also = {name for _, name, _, _ in Formatter().parse(english[key]) if name}
+        assert told == also, key
+
+
+def test_who_writes_stands_first_in_every_reply_and_is_the_issuers_own() -> None:
+    """Operators of mobile networks want a signature in Chinese brackets."""
+    words = load_sentences({"zh": "南山银行", "en": "Nanshan Bank"})
+    for key in catalogue("zh"):
+        if key.startswith("sms."):
+            assert words.text(key, "zh", {}).startswith("【南山银行】")
+            assert words.text(key, "en", {}).startswith("[Nanshan Bank] ")
+    assert WORDS.text("sms.no_card", "zh", {}).startswith("【智卫】")
 
 
 def test_every_reason_has_a_sentence_for_both_sides_and_a_remedy_that_is_told() -> None:
@@ -184,5 +205,5 @@ def test_a_missing_sentence_is_an_error_that_names_it() -> None:
 def test_no_sentence_has_a_link() -> None:
     """No message to a cardholder carries anything to click."""
     for language in LANGUAGES:
-        text = files("zhiwei.words").joinpath(f"{language}.toml").read_text("utf-8")
-        assert re.search(r"https?:|www\.", text) is None
+        for sentence in catalogue(language).values():
+            assert re.search(r"https?:|www\.|[a-z]\.(com|cn|net)\b", sentence) is None

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from zhiwei.words.sentences import LANGUAGES, Sentences, load_sentences
+from zhiwei.words.sentences import LANGUAGES, SIGNATURES, Sentences, catalogue, load_sentences
 
-__all__ = ["LANGUAGES", "Sentences", "load_sentences"]
+__all__ = ["LANGUAGES", "SIGNATURES", "Sentences", "catalogue", "load_sentences"]

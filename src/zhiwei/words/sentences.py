@@ -1,14 +1,18 @@
-"""Sentences: the catalogue files, and how the facts of a decision are said in each language."""
+"""Sentences: the gettext catalogues, and how the facts of a decision are said in each language.
+
+There is one catalogue for each language (`locale/zh/LC_MESSAGES/zhiwei.po`). It is read as it is,
+so there is no compiled file to forget; an entry that is marked fuzzy is not there yet.
+"""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
 
 from babel import Locale
+from babel.messages.pofile import read_po
 
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.finding import Facts
@@ -18,6 +22,8 @@ from zhiwei.core.reason import Reason
 from zhiwei.words.remedies import remedy_of
 
 LANGUAGES: Final = ("zh", "en")
+#: Who writes, by language: stands first in every text message, in the language's own brackets.
+SIGNATURES: Final[Mapping[str, str]] = {"zh": "智卫", "en": "Zhiwei"}
 
 FactMap: TypeAlias = "Mapping[str, int | str | list[str]]"
 
@@ -40,9 +46,17 @@ class _Said(dict[str, str]):
 class Sentences:
     """All sentences in all languages. Reading is safe from any thread."""
 
-    def __init__(self, catalogues: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        catalogues: Mapping[str, Mapping[str, str]],
+        signatures: Mapping[str, str] = SIGNATURES,
+    ) -> None:
         #: By language, then by key: `reason.night_lock_active`.
         self._catalogues = {language: dict(table) for language, table in catalogues.items()}
+        self._signatures = {
+            language: table.get("signature", "{name}").format(name=signatures.get(language, ""))
+            for language, table in self._catalogues.items()
+        }
         self._countries = {
             language: dict(Locale.parse(language).territories) for language in self._catalogues
         }
@@ -102,7 +116,7 @@ class Sentences:
 
     def _said(self, facts: FactMap, language: str) -> _Said:
         """Facts as people say them."""
-        said = _Said()
+        said = _Said(signature=self._signatures[language])
         is_count = facts.get("measure") == "count"
         currency = "" if is_count else str(facts.get("currency", ""))
         for name, value in facts.items():
@@ -139,28 +153,21 @@ class Sentences:
         return names
 
 
-def load_sentences() -> Sentences:
-    """The catalogues that come with the house."""
-    folder = files(__package__)
-    return Sentences(
-        {
-            language: dict(
-                _flat(tomllib.loads(folder.joinpath(f"{language}.toml").read_text("utf-8")), "")
-            )
-            for language in LANGUAGES
-        }
-    )
+def load_sentences(signatures: Mapping[str, str] = SIGNATURES) -> Sentences:
+    """The catalogues that come with the house; `signatures` say who writes, by language."""
+    return Sentences({language: catalogue(language) for language in LANGUAGES}, signatures)
 
 
-def _flat(table: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
-    """`{"reason": {"card_lost": "…"}}` as `[("reason.card_lost", "…")]`."""
-    rows: list[tuple[str, str]] = []
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            rows.extend(_flat(value, f"{prefix}{name}."))
-        else:
-            rows.append((f"{prefix}{name}", str(value)))
-    return rows
+def catalogue(language: str) -> dict[str, str]:
+    """All sentences of one of `LANGUAGES` by their keys, placeholders as they are written."""
+    path = files(__package__).joinpath("locale", language, "LC_MESSAGES", "zhiwei.po")
+    with path.open("rb") as file:
+        entries = read_po(file, locale=language, abort_invalid=True)
+    return {
+        str(entry.id): str(entry.string)
+        for entry in entries
+        if entry.id and entry.string and not entry.fuzzy
+    }
 
 
 def _joined(value: int | str | list[str], language: str, names: Mapping[str, str]) -> str:

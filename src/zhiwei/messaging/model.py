@@ -305,6 +305,10 @@ class MessageStore(Protocol):
         """Forget some of what is over and older; returns how many rows went."""
         ...
 
+    def forget_spending(self, before_ms: int, limit: int) -> int:
+        """Forget some of what was counted before an instant; returns how many rows went."""
+        ...
+
 
 @dataclass(frozen=True)
 class Change:

@@ -22,7 +22,7 @@ from zhiwei.core.policy import DEFAULT_POLICY, Policy
 from zhiwei.core.result import Audit, Result
 from zhiwei.gateways import response_codes
 from zhiwei.gateways.http.app import build_app
-from zhiwei.gateways.http.house import DEFAULT_SETTINGS, House, Rooms, Settings
+from zhiwei.gateways.http.house import DEFAULT_SETTINGS, House, MessageDesk, Rooms, Settings
 from zhiwei.gateways.http.keys import new_key
 from zhiwei.guardian import guardian_under
 from zhiwei.ports import ApiKey, Record, Store
@@ -145,6 +145,8 @@ class World:
     is_test_mode: bool = True
     why_unready: str = ""
     fails: Exception | None = None
+    messages: MessageDesk | None = None
+    inbound_secrets: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
         self.keys: dict[str, ApiKey] = {}
@@ -166,6 +168,8 @@ class World:
             unready=lambda: self.why_unready,
             test_clock=self.clock if self.is_test_mode else None,
             settings=self.settings,
+            messages=self.messages,
+            inbound_secrets=self.inbound_secrets,
         )
         self.app: FastAPI = build_app(self.house)
         self.issuer = self.client("issuer")

@@ -69,6 +69,10 @@ GET    /v1/challenges                                         ioc
 GET    /v1/challenges/{challenge}                             ioc
 POST   /v1/challenges/{challenge}/respond                     ioc
 POST   /v1/inbound_messages                                   io
+GET    /v1/messages                                           io
+GET    /v1/messages/{message}                                 io
+POST   /v1/messages/replay                                    io
+POST   /v1/messages/{message}/replay                          io
 POST   /v1/security_checkups                                  ioc
 GET    /v1/security_checkups                                  ioc
 GET    /v1/security_checkups/{checkup}                        ioc
@@ -78,7 +82,11 @@ GET    /v1/alerts                                             ioc
 POST   /v1/event_subscriptions                                i
 GET    /v1/event_subscriptions                                io
 GET    /v1/event_subscriptions/{subscription}                 io
+PATCH  /v1/event_subscriptions/{subscription}                 i
 DELETE /v1/event_subscriptions/{subscription}                 i
+POST   /v1/event_subscriptions/{subscription}/rotate_secret   i
+POST   /v1/event_subscriptions/{subscription}/replay          io
+POST   /v1/event_subscriptions/{subscription}/test            io
 GET    /v1/audit_events                                       ioc
 GET    /v1/test_helpers/clock                                 io
 PUT    /v1/test_helpers/clock                                 io

@@ -34,6 +34,7 @@ from zhiwei.gateways.http import (
     postings,
     previews,
     stops,
+    subscription_calls,
     subscriptions,
     test_helpers,
 )
@@ -65,6 +66,7 @@ _ROUTERS = (
     checkups.router,
     events.router,
     subscriptions.router,
+    subscription_calls.router,
     audit.router,
 )
 

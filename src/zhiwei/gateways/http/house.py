@@ -20,7 +20,7 @@ from zhiwei.core.result import Audit, Result
 from zhiwei.core.windows import Moment
 from zhiwei.gateways.http.record_ids import IdMint
 from zhiwei.gateways.response_codes import ResponseCodes
-from zhiwei.messaging.model import MessageReader
+from zhiwei.messaging.model import Message, MessageReader
 from zhiwei.messaging.reply import Taken
 from zhiwei.ports import ApiKey, Reader, Record
 
@@ -199,6 +199,18 @@ class InboundCall(Protocol):
         ...
 
 
+class Queue(Protocol):
+    """Takes in messages that tell no event (a test of a webhook); thread-safe to that loop."""
+
+    def __call__(self, messages: Sequence[Message]) -> Awaitable[int]:
+        """How many were new; they are queued durably when it returns.
+
+        Raises:
+            StoreUnavailableError: none was.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class MessageDesk:
     """The messaging part as the door sees it."""
@@ -206,6 +218,8 @@ class MessageDesk:
     reader: MessageReader
     replay: Replay
     inbound: InboundCall
+    #: None = nothing can be queued by a call.
+    queue: Queue | None = None
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "already_reversed": (409, "The authorization was reversed before"),
     "too_many_permissions": (409, "The card has too many exceptions"),
     "too_many_bindings": (409, "The card has too many bindings"),
+    "subscription_disabled": (409, "The event subscription is switched off"),
     "message_not_replayable": (409, "The message is in a state in which it is not sent again"),
     "card_is_closed": (409, "A closed card stays closed"),
     # 412, 428: preconditions.

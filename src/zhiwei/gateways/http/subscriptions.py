@@ -1,14 +1,12 @@
 """`/v1/event_subscriptions`: addresses that want to hear of events (webhooks, Standard Webhooks).
 
-They can be registered, listed and deleted; this version does not deliver yet, and says so. The
-signing secret is shown once and kept nowhere: it is derived from the vault's key and the
-subscription's id.
+They are registered, listed, changed, switched off and on, and deleted; what else can be done with
+them is in `subscription_calls`, how secrets come about in `subscription_secrets`.
 """
 
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from dataclasses import replace
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -28,6 +26,7 @@ from zhiwei.gateways.http.problems import Problem
 from zhiwei.gateways.http.record_lists import records_page
 from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Body, Instant, Line, ListOf, Shape
+from zhiwei.gateways.http.subscription_secrets import old_secret_until, secrets_of
 from zhiwei.gateways.http.times import instant_text
 from zhiwei.ports import Subscription
 from zhiwei.vault import holds_card_number
@@ -35,6 +34,8 @@ from zhiwei.vault import holds_card_number
 router = APIRouter(prefix="/v1/event_subscriptions", tags=["Events"], route_class=Gate)
 
 _WORDS = {kind.word for kind in EventKind}
+EventTypes = Annotated[list[Annotated[str, Field(max_length=80)]], Field(max_length=100)]
+DisabledReason = Literal["gone", "by_request"]
 SubscriptionPath = Annotated[str, Path(max_length=80, description="Id of the subscription.")]
 
 
@@ -42,9 +43,15 @@ class SubscriptionBody(Body):
     """Where events shall be sent."""
 
     url: Annotated[str, Field(max_length=2048, description="https, without user or fragment.")]
-    events: Annotated[list[Annotated[str, Field(max_length=80)]], Field(max_length=100)] = Field(
-        default=[], description="Types of events; none named = all."
-    )
+    events: EventTypes = Field(default=[], description="Types of events; none named = all.")
+    description: Line | None = None
+
+
+class SubscriptionChange(Body):
+    """What is new; what is not given stays."""
+
+    enabled: bool | None = Field(default=None, description="Switch delivery on or off.")
+    events: EventTypes | None = Field(default=None, description="Types of events; [] = all.")
     description: Line | None = None
 
 
@@ -56,7 +63,16 @@ class SubscriptionShape(Shape):
     url: str
     events: list[str]
     description: str | None
-    delivering: Literal[False] = Field(description="This version registers and does not send yet.")
+    delivering: bool = Field(
+        description="Whether events are sent there now: it is on, and this server sends messages."
+    )
+    disabled_at: Instant | None = Field(description="Switched off since.")
+    disabled_reason: DisabledReason | None = Field(
+        description="`gone`: the endpoint answered 410; `by_request`: by a call."
+    )
+    old_secret_until: Instant | None = Field(
+        description="Until then messages are signed under the secret before the last change too."
+    )
     created_at: Instant
 
 
@@ -80,10 +96,7 @@ async def create(
 ) -> Response:
     """Register an address."""
     _check_address(body.url, may_be_plain=house.test_clock is not None)
-    for index, word in enumerate(body.events):
-        if word not in _WORDS:
-            message = f"there are: {', '.join(sorted(_WORDS))}"
-            raise NotAllowedValueError(f"/events/{index}", "unknown_event", message)
+    events = _event_words(body.events)
 
     async def work() -> Made:
         now_ms = house.clock.now_ms()
@@ -91,13 +104,13 @@ async def create(
             id=house.mint.new("sub", now_ms),
             created_ms=now_ms,
             url=body.url,
-            events=tuple(sorted(set(body.events))),
+            events=events,
             description=body.description or "",
         )
-        document = subscription_document(subscription)
-        audit = Audit("event_subscription.created", subscription.id, "", json.dumps(document))
-        secret = signing_secret(house, subscription.id)
-        return Made({**document, "secret": secret}, (subscription,), (audit,))
+        audit = Audit("event_subscription.created", subscription.id, "", told(house, subscription))
+        (secret,) = secrets_of(house.vault, subscription, now_ms)
+        answer = {**subscription_document(house, subscription), "secret": secret}
+        return Made(answer, (subscription,), (audit,))
 
     return await once(request, house, caller, "event_subscriptions", work)
 
@@ -110,13 +123,39 @@ async def list_subscriptions(house: TheHouse, caller: TheCaller, page: ThePage) 
         return subscription.deleted_ms == 0
 
     found, has_more = records_page(house, Subscription, page, wanted=stands)
-    return reply(listed([subscription_document(s) for s in found], has_more))
+    return reply(listed([subscription_document(house, s) for s in found], has_more))
 
 
 @router.get("/{subscription}", **call(STAFF, SubscriptionShape), summary="Read a subscription")
 async def read(house: TheHouse, caller: TheCaller, subscription: SubscriptionPath) -> Response:
     """One subscription."""
-    return reply(subscription_document(_known(house, subscription)))
+    return reply(subscription_document(house, known_subscription(house, subscription)))
+
+
+@router.patch(
+    "/{subscription}", **call(ISSUER_ONLY, SubscriptionShape), summary="Change a subscription"
+)
+async def change(
+    house: TheHouse, caller: TheCaller, subscription: SubscriptionPath, body: SubscriptionChange
+) -> Response:
+    """Switch it off or on again, or say which events it wants.
+
+    What ended while it was off can be sent again with `replay`.
+    """
+    old = known_subscription(house, subscription)
+    new = replace(
+        old,
+        events=old.events if body.events is None else _event_words(body.events),
+        description=old.description if body.description is None else body.description,
+    )
+    if body.enabled is True:
+        new = replace(new, disabled_ms=0, disabled_reason="")
+    elif body.enabled is False and not old.disabled_ms:
+        new = _switched_off(new, house.clock.now_ms(), "by_request")
+    if new != old:
+        audit = Audit("event_subscription.updated", old.id, told(house, old), told(house, new))
+        await house.keep((new,), (audit,), caller.actor)
+    return reply(subscription_document(house, new))
 
 
 @router.delete(
@@ -124,38 +163,71 @@ async def read(house: TheHouse, caller: TheCaller, subscription: SubscriptionPat
 )
 async def delete(house: TheHouse, caller: TheCaller, subscription: SubscriptionPath) -> Response:
     """Send nothing more there."""
-    known = _known(house, subscription)
+    known = known_subscription(house, subscription)
     gone = replace(known, deleted_ms=max(house.clock.now_ms(), 1))
-    old = json.dumps(subscription_document(known))
-    audit = Audit("event_subscription.deleted", known.id, old, "")
+    audit = Audit("event_subscription.deleted", known.id, told(house, known), "")
     await house.keep((gone,), (audit,), caller.actor)
     return reply({"object": "event_subscription", "id": known.id, "deleted": True})
 
 
-def subscription_document(subscription: Subscription) -> Document:
+def subscription_document(house: House, subscription: Subscription) -> Document:
     """A subscription as the API shows it."""
+    until_ms = old_secret_until(subscription, house.clock.now_ms())
+    disabled_ms = subscription.disabled_ms
     return {
         "object": "event_subscription",
         "id": subscription.id,
         "url": subscription.url,
         "events": list(subscription.events),
         "description": subscription.description or None,
-        "delivering": False,
+        "delivering": house.messages is not None and not disabled_ms,
+        "disabled_at": instant_text(disabled_ms) if disabled_ms else None,
+        "disabled_reason": subscription.disabled_reason or None,
+        "old_secret_until": instant_text(until_ms) if until_ms else None,
         "created_at": instant_text(subscription.created_ms),
     }
 
 
-def signing_secret(house: House, subscription: str) -> str:
-    """`whsec_…` of a subscription, as Standard Webhooks writes it."""
-    secret = house.vault.derived_secret(f"webhook|{subscription}")
-    return "whsec_" + b64encode(secret).decode()
+def told(house: House, subscription: Subscription) -> str:
+    """A subscription as the audit trail has it."""
+    return json.dumps(subscription_document(house, subscription))
 
 
-def _known(house: House, subscription: str) -> Subscription:
+def switched_off_as_gone(
+    subscription: Subscription, now_ms: int
+) -> tuple[Subscription, Audit] | None:
+    """A subscription whose endpoint answered 410, with its audit line; None where it is off.
+
+    The messaging part keeps both, as the house itself.
+    """
+    if subscription.deleted_ms or subscription.disabled_ms:
+        return None
+    off = _switched_off(subscription, now_ms, "gone")
+    return off, Audit("event_subscription.disabled", off.id, "", off.disabled_reason)
+
+
+def known_subscription(house: House, subscription: str) -> Subscription:
+    """A subscription that stands, on or off.
+
+    Raises:
+        Problem: `subscription_not_found`.
+    """
     found = house.reader.record(Subscription, subscription)
     if found is None or found.deleted_ms:
         raise Problem("subscription_not_found")
     return found
+
+
+def _switched_off(subscription: Subscription, now_ms: int, reason: str) -> Subscription:
+    return replace(subscription, disabled_ms=max(now_ms, 1), disabled_reason=reason)
+
+
+def _event_words(events: list[str]) -> tuple[str, ...]:
+    for index, word in enumerate(events):
+        if word not in _WORDS:
+            message = f"there are: {', '.join(sorted(_WORDS))}"
+            raise NotAllowedValueError(f"/events/{index}", "unknown_event", message)
+    return tuple(sorted(set(events)))
 
 
 def _check_address(url: str, *, may_be_plain: bool) -> None:

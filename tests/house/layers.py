@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "logs": frozenset(),
     "gateways": frozenset({"core", "ports", "words", "vault", "messaging"}),
     "messaging": frozenset({"core", "ports", "words"}),
+    "messaging_metrics": frozenset({"core", "messaging"}),
     "messaging_thread": frozenset({"core", "ports", "messaging"}),
     "web": frozenset({"core", "ports", "words"}),
     "http_thread": frozenset({"core", "gateways"}),

@@ -180,6 +180,14 @@ class Inbound:
     received_ms: int
 
 
+class Clock(Protocol):
+    """The house's clock, or the machine's (pace)."""
+
+    def now_ms(self) -> int:
+        """UTC epoch milliseconds."""
+        ...
+
+
 class Channel(Protocol):
     """A way to people. One object for each configured channel; it lives on the messaging loop."""
 
@@ -255,6 +263,10 @@ class MessageStore(Protocol):
 
         One that came before its message was noted as sent waits for that, for a while.
         """
+        ...
+
+    def waiting(self, channel: str) -> tuple[int, int]:
+        """How many messages of a channel wait, and when the oldest was planned (0 = none)."""
         ...
 
     def forget_receipts(self, before_ms: int) -> int:

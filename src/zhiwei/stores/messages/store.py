@@ -125,6 +125,13 @@ class SqliteMessageStore:
             self._apply(row[0], receipt, now_ms)
             return self._at(row[0])
 
+    def waiting(self, channel: str) -> tuple[int, int]:
+        """How many messages of a channel wait, and when the oldest was planned (0 = none)."""
+        with self._looking():
+            amount = self._execute(QUERIES["queued"], (channel,)).fetchone()
+            oldest = self._execute(QUERIES["oldest_queued"], (channel,)).fetchone()
+        return (amount[0] if amount else 0), (oldest[0] if oldest else 0)
+
     def forget_receipts(self, before_ms: int) -> int:
         """Drop receipts that found no message and are older; how many."""
         with self.together():

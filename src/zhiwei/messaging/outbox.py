@@ -1,0 +1,342 @@
+"""Outbox: from events to messages, and from messages to people; the worker of messaging.
+
+New events are planned in order, in one transaction with the place where the next ones begin; what
+became of each message is written before the next one of its lane goes. A kill at any moment loses
+nothing and repeats only with the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from random import SystemRandom
+from typing import Final, final
+
+import structlog
+
+from zhiwei.messaging.faults import fault
+from zhiwei.messaging.line import Line
+from zhiwei.messaging.mailbox import Mailbox
+from zhiwei.messaging.model import (
+    SMS,
+    Channel,
+    Clock,
+    Desk,
+    Inbound,
+    Message,
+    MessageStore,
+    Plan,
+    Planned,
+    Receipt,
+    Status,
+)
+from zhiwei.messaging.notebook import Notebook
+from zhiwei.messaging.observer import NoObserver, Observer
+from zhiwei.messaging.settings import OutboxSettings
+from zhiwei.ports import EventRow, Reader, StoreUnavailableError
+
+_log: Final = structlog.get_logger()
+#: Events that are planned in one transaction.
+_BATCH: Final = 128
+_TIDY_SECONDS: Final = 1.0
+#: Every so many tidy rounds, old rows are forgotten.
+_FORGET_ROUNDS: Final = 10
+_FORGET_AT_ONCE: Final = 500
+#: A receipt that finds no message in this time belongs to none.
+_RECEIPT_WAITS_MS: Final = 60_000
+#: The longest time that budgets look back is a day; a bit more.
+_SPENDING_KEPT_MS: Final = 49 * 3_600_000
+_STOP_SECONDS: Final = 10.0
+_TELL_SECONDS: Final = 30.0
+#: Pause after a fault of ours.
+_FAULT_SECONDS: Final = 1.0
+
+Planner = Callable[[EventRow, int, Callable[[str, int], int]], Plan]
+
+
+@final
+class _ChannelDesk:
+    """The desk as one channel sees it: receipts are about its own messages."""
+
+    def __init__(self, line: Line, mailbox: Mailbox) -> None:
+        self.receipt: Final = line.receipt
+        self.received: Final = mailbox.received
+
+
+@final
+class Outbox:
+    """The worker. Everything runs on one event loop, from `start` to `stop`."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        store: MessageStore,
+        channels: Sequence[Channel],
+        *,
+        planner: Planner,
+        on_inbound: Callable[[Inbound], Awaitable[Planned | None]],
+        on_undeliverable: Callable[[Message], Awaitable[None]],
+        clock: Clock,
+        pace: Clock,
+        settings: OutboxSettings | None = None,
+        observer: Observer | None = None,
+        random: Callable[[], float] | None = None,
+    ) -> None:
+        """Put the parts together; nothing happens before `start`.
+
+        Args:
+            reader: of the main store, for its events.
+            store: keeps the messages.
+            channels: at most one of each name.
+            planner: makes the messages of an event at an instant of the house; the third argument
+                is what was spent under a budget's name since an instant.
+            on_inbound: carries out an inbound message and makes the reply; twice must be once.
+            on_undeliverable: is told of a challenge that no message can bring (with the last one);
+                twice must be once.
+            clock: the house's; decides what is too old or pointless.
+            pace: the machine's; decides on tries and dead letters.
+            settings: see `OutboxSettings`.
+            observer: is told of everything that happens.
+            random: numbers in [0, 1) for jitter.
+        """
+        self._reader: Final = reader
+        self._store: Final = store
+        self._planner: Final = planner
+        self._on_undeliverable: Final = on_undeliverable
+        self._clock: Final = clock
+        self._pace: Final = pace
+        self._settings: Final = settings or OutboxSettings()
+        self._observer: Final = observer or NoObserver()
+        self._notebook: Final = Notebook(store)
+        self._lines: Final = {
+            channel.name: Line(
+                channel,
+                store,
+                self._notebook,
+                clock=clock,
+                pace=pace,
+                settings=self._settings,
+                observer=self._observer,
+                random=random or SystemRandom().random,
+            )
+            for channel in channels
+        }
+        assert len(self._lines) == len(channels), "two channels have the same name"
+        self._mailbox: Final = Mailbox(
+            store, self._notebook, on_inbound, self._poke, pace=pace, observer=self._observer
+        )
+        self._tasks: Final[list[asyncio.Task[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._is_woken: Final = asyncio.Event()
+        self._cursor = 0
+        self._rounds = 0
+
+    async def start(self) -> None:
+        """Find the place in the outbox, start the channels, and begin.
+
+        Raises:
+            StoreUnavailableError: a store cannot be read.
+        """
+        self._cursor = self._first_cursor()
+        self._writing = asyncio.create_task(self._forever(self._notebook.run))
+        for line in self._lines.values():
+            await line.channel.start(self.desk(line.name))
+        works = [self._plan_for_ever, self._tidy_for_ever, self._mailbox.run]
+        works += [line.run for line in self._lines.values()]
+        self._tasks.extend(asyncio.create_task(self._forever(work)) for work in works)
+
+    async def stop(self) -> None:
+        """Begin nothing more, let what is on its way end within a bound, stop the channels."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        lines = self._lines.values()
+        await asyncio.gather(
+            self._mailbox.drain(_STOP_SECONDS), *(line.drain(_STOP_SECONDS) for line in lines)
+        )
+        await asyncio.gather(*(self._stop_channel(line.channel) for line in lines))
+        if self._writing is not None:
+            self._notebook.flush()
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+
+    def wake(self) -> None:
+        """There are new events. Call it on the loop."""
+        self._is_woken.set()
+
+    def desk(self, channel: str) -> Desk:
+        """Who a channel reports to."""
+        return _ChannelDesk(self._lines[channel], self._mailbox)
+
+    async def receipt(self, receipt: Receipt) -> None:
+        """Note a receipt for a text message; see `Desk`. One where there is no SMS is dropped."""
+        if SMS in self._lines:
+            await self._lines[SMS].receipt(receipt)
+        else:
+            self._observer.unknown_receipts(1)
+
+    async def received(self, inbound: Inbound) -> None:
+        """Take an inbound message; see `Desk`."""
+        await self._mailbox.received(inbound)
+
+    async def replay(self, ids: Sequence[str]) -> int:
+        """Queue messages that are over again; returns how many were.
+
+        Raises:
+            StoreUnavailableError: nothing was changed.
+        """
+        now_ms = self._pace.now_ms()
+        count = await self._notebook.write(lambda: self._store.replay(ids, now_ms))
+        self._poke()
+        return count
+
+    def _first_cursor(self) -> int:
+        """Where planning goes on. On data that never had messages, what is too old is left out."""
+        cursor = self._store.cursor()
+        newest = self._reader.events(limit=1)
+        last = newest[0].position if newest else 0
+        if cursor > last:
+            # The main store is an older copy than ours: what happens from now on is told.
+            _log.warning("outbox_shorter_than_before", cursor=cursor, last=last)
+        elif cursor:
+            return cursor
+        if cursor <= last:
+            last = self._last_too_old(last)
+        if last != cursor:
+            self._store.plan((), cursor=last, now_ms=self._pace.now_ms())
+        return last
+
+    def _last_too_old(self, last: int) -> int:
+        """Position of the last event that is too old to be told; 0 = none is."""
+        since_ms = self._clock.now_ms() - self._settings.too_old_ms
+        low, high = 0, last
+        while low < high:
+            middle = (low + high) // 2
+            rows = self._reader.events(after=middle, limit=1)
+            if rows and rows[0].at_ms < since_ms:
+                low = rows[0].position
+            else:
+                high = middle
+        return low
+
+    async def _plan_for_ever(self) -> None:
+        while True:
+            self._is_woken.clear()
+            has_more = self._plan_some()
+            try:
+                async with asyncio.timeout(0 if has_more else self._settings.poll_ms / 1_000):
+                    await self._is_woken.wait()
+            except TimeoutError:
+                pass
+
+    def _plan_some(self) -> bool:
+        """Plan the next events; whether there may be more."""
+        rows = self._reader.events(after=self._cursor, limit=_BATCH)[::-1]
+        if not rows:
+            return False
+        now_ms = self._clock.now_ms()
+        cursor, planned = rows[-1].position, Counter[tuple[str, Status]]()
+        with self._store.together():
+            # One after the other, so that each sees what those before it have spent.
+            for row in rows:
+                for one in self._plan_one(row, now_ms):
+                    planned[one.message.channel, one.status] += 1
+            self._store.plan((), cursor=cursor, now_ms=now_ms)
+        self._cursor = cursor
+        for (channel, status), count in planned.items():
+            self._observer.planned(channel, status, count)
+        self._poke()
+        return len(rows) == _BATCH
+
+    def _plan_one(self, row: EventRow, now_ms: int) -> Sequence[Planned]:
+        """Write the messages of one event, within the transaction that is open."""
+        try:
+            plan = self._planner(row, now_ms, self._store.spent)
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug must not silence all that follows
+            _log.error("event_not_planned", event=row.id, kind=row.event.kind.word, **fault(error))
+            self._observer.trouble("planning")
+            return ()
+        messages = plan.messages
+        is_too_old = now_ms - row.at_ms > self._settings.too_old_ms
+        if is_too_old:
+            messages = tuple(
+                replace(one, status=Status.DEAD, detail="too old when its turn came")
+                if one.status is Status.QUEUED
+                else one
+                for one in messages
+            )
+        try:
+            self._store.plan(messages, cursor=-1, now_ms=self._pace.now_ms())
+        except (ValueError, OverflowError) as error:
+            # Half a character, a number out of range: no store can take it, today or later.
+            _log.error("event_not_storable", event=row.id, **fault(error))
+            self._observer.trouble("planning")
+            return ()
+        if plan.budgets and not is_too_old:
+            self._store.spend(plan.budgets, now_ms)
+        return messages
+
+    def _poke(self) -> None:
+        for line in self._lines.values():
+            line.poke()
+
+    async def _tidy_for_ever(self) -> None:
+        while True:
+            await self._tell_undeliverable()
+            self._tidy()
+            await asyncio.sleep(_TIDY_SECONDS)
+
+    async def _tell_undeliverable(self) -> None:
+        for message in self._store.undeliverable(_BATCH):
+            challenge = message.challenge
+            try:
+                async with asyncio.timeout(_TELL_SECONDS):
+                    await self._on_undeliverable(message)
+            except Exception as error:  # noqa: BLE001 - it is told again later
+                _log.error("undeliverable_not_told", message=message.id, **fault(error))
+                self._observer.trouble("undeliverable")
+                continue
+            self._store.told_undeliverable(challenge)
+
+    def _tidy(self) -> None:
+        """Count what waits, and now and then give up and forget what is old."""
+        now_ms = self._pace.now_ms()
+        for line in self._lines.values():
+            count, oldest_ms = self._store.waiting(line.name)
+            waits_ms = max(0, now_ms - oldest_ms) if oldest_ms else 0
+            self._observer.backlog(line.name, count, waits_ms / 1_000)
+            line.give_up_old()
+        dropped = self._store.forget_receipts(now_ms - _RECEIPT_WAITS_MS)
+        if dropped:
+            self._observer.unknown_receipts(dropped)
+        self._rounds += 1
+        if self._rounds % _FORGET_ROUNDS == 1:
+            self._store.hurry(now_ms + self._settings.longest_pause_ms)
+            self._store.forget_before(now_ms - self._settings.kept_ms, _FORGET_AT_ONCE)
+            since_ms = self._clock.now_ms() - _SPENDING_KEPT_MS
+            self._store.forget_spending(since_ms, _FORGET_AT_ONCE)
+
+    async def _forever(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run one of our loops; a fault in it is told, and it goes on after a pause."""
+        while True:
+            try:
+                await work()
+            except StoreUnavailableError as error:
+                _log.error("messages_store_unavailable", error=str(error))
+                self._observer.trouble("store")
+            except Exception as error:  # noqa: BLE001 - whatever it is, messages go on
+                _log.error("messaging_failed", **fault(error))
+                self._observer.trouble("loop")
+            await asyncio.sleep(_FAULT_SECONDS)
+
+    async def _stop_channel(self, channel: Channel) -> None:
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await channel.stop()
+        except Exception as error:  # noqa: BLE001 - the others are to be stopped too
+            _log.error("channel_not_stopped", channel=channel.name, **fault(error))

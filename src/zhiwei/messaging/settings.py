@@ -80,6 +80,13 @@ class AlertSettings:
 
     #: Stands first in every text message: 【智卫】.
     signature: str = "智卫"
+    #: The same in English texts: [Zhiwei]. Other letters than GSM-7 has make each part shorter.
+    signature_en: str = "Zhiwei"
+
+    @property
+    def signatures(self) -> Mapping[str, str]:
+        """Who writes, by language, as `words.load_sentences` takes it."""
+        return MappingProxyType({"zh": self.signature, "en": self.signature_en})
 
 
 def _webhooks_only() -> Mapping[str, Table]:
@@ -176,7 +183,11 @@ def _budgets(table: Table) -> BudgetSettings:
 
 
 def _alerts(table: Table) -> AlertSettings:
-    signature = table.text("signature", AlertSettings().signature, longest=16)
-    if not _SIGNATURE.fullmatch(signature):
-        raise table.wrong("signature", "is letters and digits without brackets, points and links")
-    return AlertSettings(signature)
+    ours = AlertSettings()
+    signatures: list[str] = []
+    for name, default in (("signature", ours.signature), ("signature_en", ours.signature_en)):
+        signature = table.text(name, default, longest=16)
+        if not _SIGNATURE.fullmatch(signature):
+            raise table.wrong(name, "is letters and digits without brackets, points and links")
+        signatures.append(signature)
+    return AlertSettings(*signatures)

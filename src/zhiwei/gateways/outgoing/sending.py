@@ -192,6 +192,12 @@ def _pause_ms(text: str) -> int:
 
 def _words_for(error: Exception) -> str:
     """What happened, in our own words: those of the libraries may hold the address."""
+    if isinstance(error, httpx.ConnectTimeout):
+        return "cannot be connected to in time"
+    if isinstance(error, httpx.PoolTimeout):
+        return "too much is on its way"
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return "did not answer in time"
     for cause in _causes(error):
         if isinstance(cause, ZhiweiError):
             return str(cause)
@@ -199,12 +205,6 @@ def _words_for(error: Exception) -> str:
             return "its TLS certificate cannot be trusted"
         if isinstance(cause, ssl.SSLError):
             return "TLS cannot be agreed on"
-    if isinstance(error, httpx.ConnectTimeout):
-        return "cannot be connected to in time"
-    if isinstance(error, httpx.PoolTimeout):
-        return "too much is on its way"
-    if isinstance(error, httpx.TimeoutException | TimeoutError):
-        return "did not answer in time"
     if isinstance(error, httpx.ConnectError):
         return "cannot be connected to"
     if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError):

@@ -17,6 +17,7 @@ from zhiwei.cli.bench import bench
 from zhiwei.cli.decide import decide
 from zhiwei.cli.demo import demo
 from zhiwei.cli.keys import keys
+from zhiwei.cli.messages import messages
 from zhiwei.cli.serve import serve
 from zhiwei.cli.simulate import simulate
 from zhiwei.cli.transfer import backup, export, take_in
@@ -41,6 +42,7 @@ for command in (serve, demo, simulate, decide, verify, export, backup):
     app.command()(command)
 app.command("import")(take_in)
 app.add_typer(keys, name="keys")
+app.add_typer(messages, name="messages")
 app.add_typer(bench, name="bench")
 
 

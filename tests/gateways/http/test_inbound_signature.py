@@ -168,6 +168,7 @@ def test_a_signature_opens_nothing_else(memory: World) -> None:
 
 def test_a_signed_body_is_read_as_strictly_as_any(memory: World) -> None:
     """A right signature does not make a wrong body right."""
-    for body in ({}, {"from": 1, "text": "ZF"}, {"from": PHONE}, {**ZF, "x": 1}, [], "ZF"):
+    wrong: list[object] = [{}, {"from": 1, "text": "ZF"}, {"from": PHONE}, {**ZF, "x": 1}, [], "ZF"]
+    for body in wrong:
         answer = send(memory, *signed(memory, body))
         assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")

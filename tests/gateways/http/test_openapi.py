@@ -84,7 +84,7 @@ def test_every_route_is_in_the_contract(memory: World) -> None:
             assert {"401", "403", "429"} <= statuses
             assert operation["x-scopes"]
             # Only a web gateway may sign its messages instead.
-            signed = [{"signature": []}] if path == "/v1/inbound_messages" else []
+            signed: list[Any] = [{"signature": []}] if path == "/v1/inbound_messages" else []
             assert operation["security"] == [{"key": operation["x-scopes"]}, *signed]
             has_key = any(p["name"] == "Idempotency-Key" for p in operation.get("parameters", ()))
             assert has_key == (method == "post"), (path, method)

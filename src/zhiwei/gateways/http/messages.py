@@ -26,7 +26,8 @@ from zhiwei.gateways.http.problems import Problem
 from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Body, CardId, CardName, Instant, ListOf, Shape
 from zhiwei.gateways.http.times import instant_text
-from zhiwei.messaging.model import SMS, WEBHOOK, Status, Tracked
+from zhiwei.messaging.model import SMS, Status, Tracked
+from zhiwei.messaging.replay import may_be_replayed
 
 router = APIRouter(prefix="/v1/messages", tags=["Messages"], route_class=Gate)
 
@@ -36,10 +37,6 @@ StatusWord = Literal[
 ChannelWord = Literal["sms", "email", "push", "webhook", "chat"]
 MessagePath = Annotated[str, Path(max_length=120, description="Id of the message.")]
 
-#: What may be sent again. Muted is the person's own wish, and what is expired has no use any more.
-REPLAYABLE: Final = (Status.FAILED, Status.DEAD, Status.HELD_BACK)
-#: Receivers of webhooks know repeats by their id, so one may ask for them.
-REPLAYABLE_TO_SYSTEMS: Final = (*REPLAYABLE, Status.SENT, Status.DELIVERED)
 #: Messages that one call replays at most, and how many at a time.
 REPLAYED_MAX: Final = 10_000
 _CHUNK: Final = 500
@@ -143,12 +140,11 @@ async def replay_one(
 
     async def work() -> Made:
         tracked = await run_in_threadpool(_found, desk, message)
-        is_to_system = tracked.message.channel == WEBHOOK
-        allowed = REPLAYABLE_TO_SYSTEMS if is_to_system else REPLAYABLE
-        if tracked.status not in (*allowed, Status.QUEUED):
+        is_waiting = tracked.status is Status.QUEUED
+        if not is_waiting and not may_be_replayed(tracked):
             detail = f"a message that is {tracked.status.word} is not sent again"
             raise Problem("message_not_replayable", detail)
-        if tracked.status is not Status.QUEUED:
+        if not is_waiting:
             audit = Audit("message.replayed", tracked.message.id, tracked.status.word, "queued")
             await house.keep((), (audit,), caller.actor)
             await desk.replay([tracked.message.id])

@@ -62,6 +62,11 @@ class MessagingThread:
                 self._loop.call_soon_threadsafe(self._is_to_stop.set)
             self._thread.join(_STOP_SECONDS)
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop on which the outbox lives; None while it does not."""
+        return None if self._outbox is None else self._loop
+
     def wake(self) -> None:
         """There are new events. From any thread; does nothing when messaging is not running."""
         outbox, loop = self._outbox, self._loop

@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "bench": EVERYTHING,
     "demo": EVERYTHING,
     "assemble": EVERYTHING,
+    "assemble_messaging": EVERYTHING,
     "cli": EVERYTHING,
     "__main__": EVERYTHING,
 }

@@ -19,6 +19,7 @@ from zhiwei.messaging.toml_table import MessagesFileError, Table
 __all__ = [
     "AlertSettings",
     "BudgetSettings",
+    "InboundSettings",
     "MessagesFileError",
     "MessagingSettings",
     "OutboxSettings",
@@ -33,6 +34,8 @@ _HOUR_MS: Final = 60 * _MINUTE_MS
 _DAY_MS: Final = 24 * _HOUR_MS
 #: Tables that belong to the gateways, by their names in the file.
 CHANNEL_TABLES: Final = ("sms", "email", "push", "webhooks", "chat")
+#: The house's own tables.
+_TABLES: Final = ("outbox", "budgets", "alerts", "inbound")
 #: Letters of any script, digits and a few joints: nothing that a phone would make a link of.
 _SIGNATURE: Final = re.compile(r"[^\W_]+(?:[ ·&-][^\W_]+)*")
 
@@ -89,6 +92,16 @@ class AlertSettings:
         return MappingProxyType({"zh": self.signature, "en": self.signature_en})
 
 
+@dataclass(frozen=True)
+class InboundSettings:
+    """What comes in over a web gateway (`POST /v1/inbound_messages`)."""
+
+    #: Replies are queued as SMS too; else the answer to the call carries them and that is all.
+    sends_replies: bool = False
+    #: Secret under which the gateway signs its calls, `whsec_…`; empty = one of the vault's.
+    secret: str = field(default="", repr=False)
+
+
 def _webhooks_only() -> Mapping[str, Table]:
     return MappingProxyType({"webhooks": Table({}, "webhooks")})
 
@@ -100,6 +113,7 @@ class MessagingSettings:
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     budgets: BudgetSettings = field(default_factory=BudgetSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    inbound: InboundSettings = field(default_factory=InboundSettings)
     #: Tables of the channels that the file has, by `CHANNEL_TABLES`; `webhooks` is always there.
     channels: Mapping[str, Table] = field(default_factory=_webhooks_only)
 
@@ -133,15 +147,16 @@ def messages_from(document: Table) -> MessagingSettings:
     outbox = _outbox(document.table("outbox"))
     budgets = _budgets(document.table("budgets"))
     alerts = _alerts(document.table("alerts"))
+    inbound = _inbound(document.table("inbound"))
     names = [name for name in CHANNEL_TABLES if name in document or name == "webhooks"]
     channels = {name: document.table(name) for name in names}
     for name in document:
-        if name not in {"outbox", "budgets", "alerts", *CHANNEL_TABLES}:
-            known = ", ".join(("outbox", "budgets", "alerts", *CHANNEL_TABLES))
+        if name not in {*_TABLES, *CHANNEL_TABLES}:
+            known = ", ".join((*_TABLES, *CHANNEL_TABLES))
             raise document.wrong(name, f"is not known; the tables are {known}")
-    for table in ("outbox", "budgets", "alerts"):
+    for table in _TABLES:
         document.table(table).done()
-    return MessagingSettings(outbox, budgets, alerts, MappingProxyType(channels))
+    return MessagingSettings(outbox, budgets, alerts, inbound, MappingProxyType(channels))
 
 
 def _outbox(table: Table) -> OutboxSettings:
@@ -191,3 +206,8 @@ def _alerts(table: Table) -> AlertSettings:
             raise table.wrong(name, "is letters and digits without brackets, points and links")
         signatures.append(signature)
     return AlertSettings(*signatures)
+
+
+def _inbound(table: Table) -> InboundSettings:
+    replies = table.choice("replies", "answer", ("answer", "send"))
+    return InboundSettings(sends_replies=replies == "send", secret=table.secret("secret", ""))

@@ -22,11 +22,16 @@ def secret_text(secret: bytes) -> str:
 
 def is_secret(text: str) -> bool:
     """Whether a text is a secret as the standard writes it, of 24 to 64 bytes."""
+    return secret_bytes(text) is not None
+
+
+def secret_bytes(text: str) -> bytes | None:
+    """The bytes of a secret as the standard writes it; None where it is none."""
     try:
         raw = b64decode(text.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
-        return False
-    return len(raw) in _BYTES
+        return None
+    return raw if len(raw) in _BYTES else None
 
 
 def signed_headers(

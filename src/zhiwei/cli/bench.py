@@ -248,3 +248,28 @@ def alerts(
         print("\n".join(found.lines()))
     if not (found.is_clean and found.is_in_time):
         raise typer.Exit(_EXIT_NO)
+
+
+@bench.command()
+def inbound(
+    count: Annotated[int, typer.Option(min=1, help="How many messages.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Draws every message.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Send forged and malformed text messages by both doors, and look for what they did.
+
+    0 may loosen anything, 0 may tell a stranger whether a number or card exists, 0 may crash; else
+    exit code 1.
+
+    Example: `zhiwei bench inbound --count 1000 --seed 7`
+    """
+    from zhiwei.bench import inbound as forging
+
+    with on_progress("forged messages") as tell:
+        found = forging.inbound(forging.InboundOptions(count, seed), lambda done: tell(done, count))
+    if as_json:
+        _print_json({**_fields(found), "clean": found.is_clean})
+    else:
+        print("\n".join(found.lines()))
+    if not found.is_clean:
+        raise typer.Exit(_EXIT_NO)

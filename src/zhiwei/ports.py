@@ -36,6 +36,26 @@ class Cardholder:
     email: str = ""
     #: JSON object of the issuer's own.
     metadata: str = "{}"
+    #: What was replaced last; still told of loosenings for a while. Empty = there was none.
+    former_phone: str = ""
+    former_email: str = ""
+    #: When it was replaced; 0 = never.
+    contact_changed_ms: int = 0
+
+
+@dataclass(frozen=True)
+class MessagePreferences:
+    """On which channels a cardholder wants what, and when to be left alone."""
+
+    #: The cardholder's.
+    id: str
+    created_ms: int
+    #: JSON: word of a kind of event to list of channels, `{"balance_changed": ["push", "email"]}`;
+    #: kinds that are not named go where the house sends them by itself.
+    channels: str = "{}"
+    #: Quiet hours `[start, end)` as `HH:MM` on each card's own clock; both empty = none.
+    quiet_start: str = ""
+    quiet_end: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,8 +150,19 @@ class KeyCheck:
 
 Record: TypeAlias = (
     "KeyCheck | PolicyText | Cardholder | ApiKey | Checkup | StoredAnswer | Subscription"
+    " | MessagePreferences"
 )
-R = TypeVar("R", KeyCheck, PolicyText, Cardholder, ApiKey, Checkup, StoredAnswer, Subscription)
+R = TypeVar(
+    "R",
+    KeyCheck,
+    PolicyText,
+    Cardholder,
+    ApiKey,
+    Checkup,
+    StoredAnswer,
+    Subscription,
+    MessagePreferences,
+)
 
 
 @dataclass(frozen=True)

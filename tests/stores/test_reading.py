@@ -23,6 +23,7 @@ from zhiwei.ports import (
     ApiKey,
     Cardholder,
     Checkup,
+    MessagePreferences,
     PolicyText,
     Record,
     Store,
@@ -120,6 +121,7 @@ RECORDS: list[Record] = [
     StoredAnswer("ans_1", NOON, "ab" * 16, 201, '{"id": "x"}'),
     Subscription("sub_1", NOON, "https://example.cn/hook", ("stop_placed",), "bank"),
     PolicyText("default-1", NOON, "name = 'default'"),
+    MessagePreferences("ch_1", NOON, '{"balance_changed": ["push"]}', "22:00", "07:00"),
 ]
 
 

@@ -84,6 +84,10 @@ NEVER_MUTED: Final = frozenset(
         EventKind.CONFLICT_SEEN,
     )
 )
+#: What only the house and its operators need to hear of.
+NOT_FOR_CARDHOLDERS: Final = frozenset(
+    (EventKind.RULE_FAILED, EventKind.CASE_OPENED, EventKind.CHALLENGE_UNDELIVERABLE)
+)
 
 
 @final

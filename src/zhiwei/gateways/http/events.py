@@ -6,13 +6,13 @@ became of the messages that tell its event; how they reach people is the busines
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
-from zhiwei.core.event import NEVER_MUTED, EventKind
+from zhiwei.core.event import NEVER_MUTED, NOT_FOR_CARDHOLDERS
 from zhiwei.core.ids import card_id
 from zhiwei.gateways.http.alert_stories import AlertStatus, Story, stories_of
 from zhiwei.gateways.http.caller import EVERYBODY, Caller, TheCaller, TheHouse
@@ -31,10 +31,6 @@ from zhiwei.ports import EventRow
 
 router = APIRouter(prefix="/v1", tags=["Events"], route_class=Gate)
 
-#: What only the house and its operators need to hear of.
-NOT_FOR_CARDHOLDERS: Final = frozenset(
-    (EventKind.RULE_FAILED, EventKind.CASE_OPENED, EventKind.CHALLENGE_UNDELIVERABLE)
-)
 EventType = Annotated[
     str, Query(alias="type", max_length=80, description="Of one type: `challenge_created`, ...")
 ]

@@ -1,4 +1,4 @@
-"""Records that are in no card's file: cardholders, keys, reports, answers, subscriptions."""
+"""Records that are in no card's file: cardholders and what they prefer, keys, reports, answers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from zhiwei.ports import (
     Checkup,
     CorruptFileError,
     KeyCheck,
+    MessagePreferences,
     PolicyText,
     R,
     Record,
@@ -29,6 +30,7 @@ KIND_NAMES: Final[dict[type[Any], str]] = {
     Subscription: "subscription",
     PolicyText: "policy",
     KeyCheck: "key_check",
+    MessagePreferences: "message_preferences",
 }
 KINDS: Final = {name: kind for kind, name in KIND_NAMES.items()}
 _PART: Final = Part("record", 0)

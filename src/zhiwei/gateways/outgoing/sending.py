@@ -127,22 +127,30 @@ class Sender:
 
     async def post(self, url: str, body: str, headers: Mapping[str, str]) -> Reply:
         """Post a JSON body; never raises, and ends within `Bounds.total_s`."""
-        reply: Reply | None = None
         sent = {"Content-Type": "application/json", **headers}
+        reply, _ = await self.exchange("POST", url, body.encode(), sent)
+        return reply
+
+    async def exchange(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[Reply, bytes]:
+        """Send a request, and give what of its answer came within the bounds; never raises."""
+        reply: Reply | None = None
+        rest = bytearray()
         try:
             async with asyncio.timeout(self._bounds.total_s):
                 request = self._client.build_request(
-                    "POST", url, content=body.encode(), headers=sent
+                    method, url, content=body or None, headers=dict(headers)
                 )
                 response = await self._client.send(request, stream=True)
                 reply = _reply_of(response)
                 try:
-                    await self._read_rest(response)
+                    await self._read_rest(response, rest)
                 finally:
                     await response.aclose()
         except Exception as error:  # noqa: BLE001 - whatever a stranger's endpoint does is an answer
-            return reply or Reply(0, _words_for(error))
-        return reply
+            return reply or Reply(0, _words_for(error)), bytes(rest)
+        return reply, bytes(rest)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -150,14 +158,13 @@ class Sender:
         if self._own_resolver is not None:
             self._own_resolver.close()
 
-    async def _read_rest(self, response: httpx.Response) -> None:
+    async def _read_rest(self, response: httpx.Response, rest: bytearray) -> None:
         """Read the little that is left, so that the connection can be used again; not more."""
-        size = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(self._bounds.rest_s):
                 async for piece in response.aiter_raw():
-                    size += len(piece)
-                    if size > self._bounds.answer_bytes_max:
+                    rest += piece
+                    if len(rest) > self._bounds.answer_bytes_max:
                         return
 
 

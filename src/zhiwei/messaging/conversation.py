@@ -32,7 +32,7 @@ from zhiwei.core.policy import Policy
 from zhiwei.core.result import Rejection, Result
 from zhiwei.core.settle import settled
 from zhiwei.core.windows import MINUTE_MS, Moment
-from zhiwei.messaging.model import Inbound, Planned
+from zhiwei.messaging.model import Clock, Inbound, Planned
 from zhiwei.messaging.numbers import may_be_answered, sender_number
 from zhiwei.messaging.reply import (
     CHANGING,
@@ -53,14 +53,6 @@ _STOPS: Final = frozenset(("STOP_ALL", "STOP_ONLY_CARD", "STOP_TAIL"))
 _OPEN: Final = (ChallengeState.PENDING, ChallengeState.UNDELIVERABLE)
 _OVER: Final = (Rejection.CHALLENGE_EXPIRED, Rejection.CHALLENGE_ALREADY_ANSWERED)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Clock(Protocol):
-    """The one clock of the house."""
-
-    def now_ms(self) -> int:
-        """UTC epoch milliseconds."""
-        ...
 
 
 class Texts(Protocol):

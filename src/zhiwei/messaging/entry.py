@@ -11,8 +11,8 @@ import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar, final
 
-from zhiwei.messaging.conversation import Clock, Conversation
-from zhiwei.messaging.model import MessageStore
+from zhiwei.messaging.conversation import Conversation
+from zhiwei.messaging.model import Clock, MessageStore
 from zhiwei.messaging.reply import Taken, reply_message
 from zhiwei.ports import StoreUnavailableError
 

@@ -114,6 +114,14 @@ class Sentences:
             raise MissingSentenceError(f"no sentence `{key[:80]}` in `{language}`")
         return template.format_map(self._said(facts, language))
 
+    def has(self, key: str, language: str) -> bool:
+        """Whether there is such a sentence."""
+        return key in self._catalogues[language]
+
+    def country(self, alpha3: str, language: str) -> str:
+        """Name of a country or region; its letters where it has none."""
+        return self._country_names(alpha3, language).get(alpha3, alpha3)
+
     def _said(self, facts: FactMap, language: str) -> _Said:
         """Facts as people say them."""
         said = _Said(signature=self._signatures[language])

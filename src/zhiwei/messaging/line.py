@@ -39,6 +39,7 @@ _LOOK_SECONDS: Final = 0.1
 _SEND_SECONDS: Final = 120.0
 #: Pause before writing again what could not be written.
 _STORE_PAUSE_SECONDS: Final = 0.5
+_FAULT_SECONDS: Final = 1.0
 _OVERDUE_AT_ONCE: Final = 500
 
 
@@ -154,7 +155,12 @@ class Line:
                 self._breaker.started()
             task = asyncio.create_task(self._handle(tracked, is_pointless=is_pointless))
             self._on_their_way.add(task)
-            task.add_done_callback(self._on_their_way.discard)
+            task.add_done_callback(self._arrived)
+
+    def _arrived(self, task: asyncio.Task[None]) -> None:
+        """There is room again. Only now, or it would be looked for too early."""
+        self._on_their_way.discard(task)
+        self.poke()
 
     async def _handle(self, tracked: Tracked, *, is_pointless: bool) -> None:
         message = tracked.message
@@ -176,9 +182,12 @@ class Line:
                 self._observer.retried(self.name, is_channel_down=answer.is_channel_down)
             elif change.status is not Status.SENT:
                 self._observer.ended(self.name, change.status)
+        except Exception as error:  # noqa: BLE001 - a bug; the message stays the head of its lane
+            _log.error("message_not_handled", channel=self.name, message=message.id, **fault(error))
+            self._observer.trouble("loop")
+            await asyncio.sleep(_FAULT_SECONDS)
         finally:
             self._busy.discard(message.lane)
-            self.poke()
 
     async def _send(self, message: Message) -> Answer:
         try:

@@ -115,7 +115,11 @@ class Mailbox:
                 self._senders.add(inbound.sender)
                 task = asyncio.create_task(self._handle(inbound))
                 self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._is_poked.set()
 
     async def _handle(self, inbound: Inbound) -> None:
         try:
@@ -126,7 +130,6 @@ class Mailbox:
                 self._rests[inbound.sender] = asyncio.get_running_loop().time() + pause
         finally:
             self._senders.discard(inbound.sender)
-            self._is_poked.set()
 
     async def _answer(self, inbound: Inbound) -> bool:
         """Carry one out and note it; whether that is done."""

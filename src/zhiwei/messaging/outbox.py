@@ -258,7 +258,9 @@ class Outbox:
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug must not silence all that follows
-            _log.error("event_not_planned", event=row.id, kind=row.event.kind.word, **fault(error))
+            _log.error(
+                "event_not_planned", event_id=row.id, kind=row.event.kind.word, **fault(error)
+            )
             self._observer.trouble("planning")
             return ()
         messages = plan.messages
@@ -274,7 +276,7 @@ class Outbox:
             self._store.plan(messages, cursor=-1, now_ms=self._pace.now_ms())
         except (ValueError, OverflowError) as error:
             # Half a character, a number out of range: no store can take it, today or later.
-            _log.error("event_not_storable", event=row.id, **fault(error))
+            _log.error("event_not_storable", event_id=row.id, **fault(error))
             self._observer.trouble("planning")
             return ()
         if plan.budgets and not is_too_old:

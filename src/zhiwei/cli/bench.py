@@ -134,6 +134,33 @@ def _tell_crashes(found: CrashReport) -> None:
 
 
 @bench.command()
+def delivery(
+    rounds: Rounds = 200,
+    seed: Annotated[int, typer.Option(help="Draws the instants of the kills.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Kill the worker that sends messages at random points, and take its receiver away for a day.
+
+    0 messages may be lost, each card's keep their order, and repeats have the same id; else exit
+    code 1.
+
+    Example: `zhiwei bench delivery --rounds 20`
+    """
+    from zhiwei.bench import delivery as deliveries
+
+    with on_progress("kill -9, and start again") as tell:
+        found = deliveries.delivery(
+            deliveries.DeliveryOptions(rounds=rounds, seed=seed), lambda done: tell(done, rounds)
+        )
+    if as_json:
+        _print_json({**_fields(found), "clean": found.is_clean})
+    else:
+        print("\n".join(found.lines()))
+    if not found.is_clean:
+        raise typer.Exit(_EXIT_NO)
+
+
+@bench.command()
 def races(
     rounds: Rounds = 1_000,
     requests: Annotated[int, typer.Option(min=2, help="Requests at once.")] = 64,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from enum import EnumType
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -91,6 +92,8 @@ def _names(parameter: Any) -> str:  # noqa: ANN401 - as above
 
 def _value(annotation: Any) -> str:  # noqa: ANN401 - a type of any kind
     """What a value is called; an option that may be given several times has a list."""
+    if isinstance(annotation, EnumType):
+        return "WORD"
     return _TAKES[get_args(annotation)[0] if get_origin(annotation) is list else annotation]
 
 

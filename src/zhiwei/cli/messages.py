@@ -50,8 +50,12 @@ class ChannelWord(StrEnum):
     CHAT = "chat"
 
 
-Status = Annotated[StatusWord | None, typer.Option(help="In this state only.")]
-Channel = Annotated[ChannelWord | None, typer.Option(help="Of one channel only.")]
+Status = Annotated[
+    StatusWord | None, typer.Option(help=f"In this state only: {', '.join(StatusWord)}.")
+]
+Channel = Annotated[
+    ChannelWord | None, typer.Option(help=f"Of one channel only: {', '.join(ChannelWord)}.")
+]
 Card = Annotated[str, typer.Option(help="Of one card only: `card_...`.")]
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import structlog
 
+from zhiwei.assemble_messaging import Messaging, Surroundings
 from zhiwei.clock import ManualClock, SystemClock
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Via
@@ -40,6 +41,7 @@ from zhiwei.gateways.response_codes import load as load_response_codes
 from zhiwei.guardian import guardian_under
 from zhiwei.http_thread import HttpThread
 from zhiwei.keyring import Keyring
+from zhiwei.messaging.settings import MessagingSettings, load_messages
 from zhiwei.metrics import Metrics
 from zhiwei.policy_file import load_policy, stored_text
 from zhiwei.ports import KeyCheck, PolicyText, Reader
@@ -90,6 +92,8 @@ class Options:
     response_codes_file: Path | None = None
     key_file: Path | None = None
     is_test_mode: bool = False
+    #: How messages are delivered; None = webhooks only.
+    messages_file: Path | None = None
 
 
 async def run_house(
@@ -107,6 +111,11 @@ async def run_house(
     clock = ManualClock() if options.is_test_mode else SystemClock()
     policy = DEFAULT_POLICY if options.policy_file is None else load_policy(options.policy_file)
     codes = load_response_codes(options.response_codes_file)
+    delivery = (
+        MessagingSettings()
+        if options.messages_file is None
+        else load_messages(options.messages_file)
+    )
     options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     metrics = Metrics()
     store = SqliteStore(options.data_dir, on_progress=on_progress)
@@ -119,6 +128,22 @@ async def run_house(
         iso8583 = Iso8583Server(door, engine.submit, bug=int(Failure.BUG))
         entry = ThreadEntry(engine, asyncio.get_running_loop())
         keyring = Keyring(options.data_dir)
+        words = load_sentences()
+        messaging = Messaging(
+            delivery,
+            Surroundings(
+                data_dir=options.data_dir,
+                reader=store.reader(),
+                path=entry,
+                policy=policy,
+                words=words,
+                vault=vault,
+                clock=clock,
+                pace=SystemClock(),
+                registry=metrics.registry,
+                only_loopback=options.is_test_mode,
+            ),
+        )
         house = House(
             submit=entry.submit,
             keep=entry.keep,
@@ -128,42 +153,54 @@ async def run_house(
             clock=clock,
             vault=vault,
             codes=codes,
-            words=load_sentences(),
+            words=words,
             rooms=_rooms(policy),
             metrics=metrics.registry,
             unready=metrics.unready,
             test_clock=clock if isinstance(clock, ManualClock) else None,
+            messages=messaging.desk,
+            inbound_secrets=messaging.inbound_secrets,
         )
         http = HttpThread(build_app(house), *options.http)
-        await _serve(engine, iso8583, http, options, announce, until)
+        doors = _Doors(engine, iso8583, http, messaging)
+        await _serve(doors, options, announce, until)
     finally:
         await store.close()
 
 
+@dataclass(frozen=True)
+class _Doors:
+    """What is started and stopped."""
+
+    engine: Engine
+    iso8583: Iso8583Server
+    http: HttpThread
+    messaging: Messaging
+
+
 async def _serve(
-    engine: Engine,
-    iso8583: Iso8583Server,
-    http: HttpThread,
-    options: Options,
-    announce: Callable[[str], None],
-    until: asyncio.Event,
+    doors: _Doors, options: Options, announce: Callable[[str], None], until: asyncio.Event
 ) -> None:
     """Open the doors, wait, and close them: nothing that was taken goes unanswered."""
+    engine, iso8583, http = doors.engine, doors.iso8583, doors.http
     working = asyncio.create_task(engine.run())
     tidying = asyncio.create_task(engine.tidy_when_idle())
     collecting = asyncio.create_task(_collect_now_and_then())
     try:
         host, port = await iso8583.start(*options.iso8583)
         http_host, http_port = http.start()
+        await doors.messaging.start()
         announce(f"http://{_shown(http_host)}:{http_port}")
         announce(f"iso8583 {_shown(host)}:{port}")
         _quieten_collector()
         await until.wait()
         _log.info("closing")
     finally:
-        # HTTP ends while the engine still answers; then the lines; then the engine itself.
+        # HTTP ends while the engine still answers; then the lines, and messages, whose last events
+        # are sent by the next start; then the engine itself.
         await asyncio.to_thread(http.stop)
         await iso8583.stop()
+        await doors.messaging.stop()
         tidying.cancel()
         collecting.cancel()
         engine.stop()

@@ -77,6 +77,12 @@ class MessagingMetrics:
             ("channel",),
             registry=registry,
         )
+        self._line: Final = Counter(
+            "zhiwei_messages_smpp",
+            "What happens on the line to the SMSC: binds, losses, parts that were dropped ...",
+            ("what",),
+            registry=registry,
+        )
         self._trouble: Final = Counter(
             "zhiwei_messages_trouble",
             "Failures of our own while handling messages, by where.",
@@ -120,6 +126,10 @@ class MessagingMetrics:
         """What waits in a channel."""
         self._waiting.labels(channel).set(waiting)
         self._oldest.labels(channel).set(oldest_seconds)
+
+    def on_the_line(self, what: str) -> None:
+        """Something happened on the line to the SMSC; a word of a small set."""
+        self._line.labels(what).inc()
 
     def trouble(self, what: str) -> None:
         """Something of ours failed."""

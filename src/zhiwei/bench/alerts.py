@@ -157,7 +157,7 @@ def _alerts(options: AlertOptions, folder: Path, say: Callable[[int], None]) -> 
 
 async def _register(data: Path, cards: int) -> None:
     """Cards that refuse everything and tell of it, each with a holder and a number of its own."""
-    registrar = Registrar(vault_of(data), (0, 0), None)
+    registrar = Registrar(vault_of(data), (23, 5), None)
     step = guardian_under(DEFAULT_POLICY).step
     store = SqliteStore(data)
     try:

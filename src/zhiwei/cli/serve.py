@@ -43,8 +43,13 @@ def serve(
     key_file: Annotated[
         Path | None, typer.Option(help="Key for card numbers; default: vault.key in --data.")
     ] = None,
+    messages: Annotated[
+        Path | None,
+        typer.Option(help="How messages are delivered (messages.toml); default: webhooks only."),
+    ] = None,
     test_mode: Annotated[
-        bool, typer.Option("--test-mode", help="The clock can be set; nothing is sent outside.")
+        bool,
+        typer.Option("--test-mode", help="The clock can be set; messages go to this machine only."),
     ] = False,
     log_format: Annotated[str, typer.Option(help="json or console.")] = "",
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
@@ -70,6 +75,7 @@ def serve(
         response_codes_file=response_codes,
         key_file=key_file,
         is_test_mode=test_mode,
+        messages_file=messages,
     )
     try:
         uvloop.run(_run(options))

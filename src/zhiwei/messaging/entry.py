@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar, final
 
 from zhiwei.messaging.conversation import Conversation
-from zhiwei.messaging.model import Clock, MessageStore
+from zhiwei.messaging.model import Clock, Message, MessageStore, Planned
 from zhiwei.messaging.reply import Taken, reply_message
 from zhiwei.ports import StoreUnavailableError
 
@@ -60,6 +60,14 @@ class MessagingEntry:
         """
         return await self._there(self._replay(list(ids)))
 
+    async def queue(self, messages: Sequence[Message]) -> int:
+        """Take in messages that tell no event (a test of a webhook); returns how many were new.
+
+        Raises:
+            StoreUnavailableError: none was, or the house is closing.
+        """
+        return await self._there(self._queue([Planned(message) for message in messages]))
+
     async def inbound(self, sender: str, text: str, message_id: str) -> Taken:
         """Carry out a text message; the reply goes out once, however often it is called.
 
@@ -70,6 +78,11 @@ class MessagingEntry:
 
     async def _replay(self, ids: list[str]) -> int:
         count = self._store.replay(ids, self._pace.now_ms())
+        self._on_planned()
+        return count
+
+    async def _queue(self, planned: list[Planned]) -> int:
+        count = self._store.plan(planned, cursor=-1, now_ms=self._pace.now_ms())
         self._on_planned()
         return count
 

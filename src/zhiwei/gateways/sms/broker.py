@@ -17,6 +17,8 @@ from aiosmpplib.correlator import AbstractCorrelator, SegmentStatus
 from aiosmpplib.hook import AbstractHook
 from aiosmpplib.protocol import DeliverSm, SmppMessage, SubmitSm
 
+from zhiwei.gateways.sms.sent_ids import SentIds, kept_id
+
 #: Numbers of submit_sm that were never answered, kept for late answers.
 _UNANSWERED_MAX: Final = 4_096
 #: Texts of which some parts were taken, remembered for another try.
@@ -97,7 +99,8 @@ class PartBroker(AbstractBroker):
 class PartCorrelator(AbstractCorrelator):
     """Finds the part that an answer belongs to, and remembers the parts that were taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, sent_ids: SentIds) -> None:
+        self._sent_ids: Final = sent_ids
         self._unanswered: Final[OrderedDict[int, Ticket]] = OrderedDict()
         self._progress: Final[OrderedDict[bytes, dict[int, str]]] = OrderedDict()
 
@@ -113,8 +116,12 @@ class PartCorrelator(AbstractCorrelator):
         if ticket is None:
             return False
         if outcome.status == _OK:
-            self._progress.setdefault(ticket.mark, {})[ticket.place] = outcome.remote_id
+            taken = self._progress.setdefault(ticket.mark, {})
+            taken[ticket.place] = kept_id(outcome.remote_id)
             self._progress.move_to_end(ticket.mark)
+            # At once: its receipt may come with the next bytes.
+            number = ticket.message.destination.number
+            self._sent_ids.remember(taken[ticket.place], taken.get(0, ""), number)
             while len(self._progress) > _PROGRESS_MAX:
                 self._progress.popitem(last=False)
         ticket.settle(outcome)
@@ -126,7 +133,7 @@ class PartCorrelator(AbstractCorrelator):
             self._unanswered.popitem()[1].settle(LOST)
 
     def taken_parts(self, mark: bytes) -> dict[int, str]:
-        """The ids of the parts of a text that the SMSC has already, by place."""
+        """The kept ids of the parts of a text that the SMSC has already, by place."""
         return dict(self._progress.get(mark, {}))
 
     def forget(self, mark: bytes) -> None:

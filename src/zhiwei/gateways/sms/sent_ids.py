@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, final
@@ -73,13 +72,19 @@ class SentIds:
         self._learned = IdStyle.SAME
         self._sent: Final[OrderedDict[str, _Sent]] = OrderedDict()
 
-    def remember(self, ids: Sequence[str], destination: str) -> None:
-        """Remember the kept ids of a message's parts, the first part's first."""
-        sent = _Sent(ids[0], _tail(destination))
-        for one in ids:
-            if one:
-                self._sent[one] = sent
-                self._sent.move_to_end(one)
+    def remember(self, one: str, first: str, destination: str) -> None:
+        """Remember the kept id of a part, as soon as the SMSC has told it.
+
+        Args:
+            one: of this part.
+            first: of the first part of the same text, which is the message's.
+            destination: the number that it goes to.
+        """
+        if not one:
+            return
+        sent = self._sent.get(first) if one != first else None
+        self._sent[one] = sent or _Sent(first, _tail(destination))
+        self._sent.move_to_end(one)
         while len(self._sent) > _REMEMBERED_MAX:
             self._sent.popitem(last=False)
 

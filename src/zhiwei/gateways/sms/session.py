@@ -202,6 +202,7 @@ class Session(ESME):
             self._close()
             raise _LineError from None
         self.on_new_line()
+        self._unbound.clear()
         self._session_state = self.bind_mode.session_state
         self.trouble = ""
         self._count("bound")
@@ -357,6 +358,7 @@ class Session(ESME):
 
     def _hang_up(self) -> None:
         self._bound.clear()
+        self._unbound.set()
         self._parts.drop_all()
         self._answers.drop_all()
         self._close()

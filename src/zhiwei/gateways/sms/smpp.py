@@ -21,7 +21,7 @@ from zhiwei.gateways.outgoing.transport import Resolver
 from zhiwei.gateways.sms.broker import Outcome, PartBroker, PartCorrelator, Ticket
 from zhiwei.gateways.sms.encoding import Part, parts_of
 from zhiwei.gateways.sms.inbox import Clock, Inbox
-from zhiwei.gateways.sms.sent_ids import SentIds, kept_id
+from zhiwei.gateways.sms.sent_ids import SentIds
 from zhiwei.gateways.sms.session import Session
 from zhiwei.gateways.sms.settings import SmppSettings
 from zhiwei.gateways.sms.statuses import THROTTLES, answer_to
@@ -50,13 +50,13 @@ class SmppChannel:
         self._count: Final = count
         self._resolver: Final = Resolver()
         self._broker: Final = PartBroker()
-        self._correlator: Final = PartCorrelator()
-        self._sent_ids: Final = SentIds(settings.ids)
+        sent_ids = SentIds(settings.ids)
+        self._correlator: Final = PartCorrelator(sent_ids)
         self._session: Final = Session(
             settings, self._broker, self._correlator, self._resolver, count
         )
         self._inbox: Final = Inbox(
-            settings.inbox, self._sent_ids, clock, self._session.answer_deliver, count
+            settings.inbox, sent_ids, clock, self._session.answer_deliver, count
         )
         self._session.on_deliver = self._inbox.put
         self._session.on_new_line = self._inbox.new_line
@@ -120,11 +120,10 @@ class SmppChannel:
             answer = await self._submit(Ticket(mark, place, self._pdu(number, part)))
             if answer is not None:
                 return answer
-        ids = [kept_id(one) for _, one in sorted(self._correlator.taken_parts(mark).items())]
+        remote_id = self._correlator.taken_parts(mark).get(0, "")
         self._correlator.forget(mark)
-        self._sent_ids.remember(ids, number)
-        detail = "" if len(ids) == 1 else f"{len(ids)} parts"
-        return Answer(Verdict.TAKEN, detail, remote_id=ids[0])
+        detail = "" if len(parts) == 1 else f"{len(parts)} parts"
+        return Answer(Verdict.TAKEN, detail, remote_id=remote_id)
 
     async def _submit(self, ticket: Ticket) -> Answer | None:
         """Send one part; None where the SMSC has it."""

@@ -128,7 +128,7 @@ class DeliveryTest:
         self._say: Final = say
         self._meanwhile: Final = meanwhile
         self._random: Final = random.Random(options.seed)  # noqa: S311 - a schedule, not a secret
-        self._receiver: Final = LineReceiver(random.Random(options.seed + 1))  # noqa: S311 - same
+        self._receiver: Final = LineReceiver(random.Random(options.seed + 1))  # noqa: S311 - a schedule, no secret
         self._report: Final = DeliveryReport(down_hours=options.down_hours)
 
     def run(self) -> DeliveryReport:

@@ -77,7 +77,7 @@ class SqliteMessageReader:
             where("position > ?", after)
         is_upward = bool(after) and not before
         order = "position" if is_upward else "position desc"
-        text = f"select * from message where {' and '.join(terms) or 'true'}"  # noqa: S608 - ours
+        text = f"select * from message where {' and '.join(terms) or 'true'}"  # noqa: S608 - all of it is ours
         rows = self._rows(f"{text} order by {order} limit ?", (*values, limit))
         found = [tracked_of(row) for row in rows]
         return found[::-1] if is_upward else found

@@ -9,6 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from scripts.reference.markdown import code, codes, page, table
 from scripts.reference.openapi import bare_app
 
+from zhiwei.messaging_metrics import MessagingMetrics
 from zhiwei.metrics import Metrics
 
 INTRODUCTION = """\
@@ -36,6 +37,7 @@ def metrics_page() -> str:
 def series() -> list[tuple[str, str, Iterable[str], str]]:
     """Name, kind, labels and words of every series, as it is scraped."""
     registry = Metrics().registry
+    MessagingMetrics(registry)
     # The HTTP door adds its own when it is built.
     bare_app(registry).build_middleware_stack()
     found = []

@@ -111,11 +111,9 @@ async def run_house(
     clock = ManualClock() if options.is_test_mode else SystemClock()
     policy = DEFAULT_POLICY if options.policy_file is None else load_policy(options.policy_file)
     codes = load_response_codes(options.response_codes_file)
-    delivery = (
-        MessagingSettings()
-        if options.messages_file is None
-        else load_messages(options.messages_file)
-    )
+    delivery = MessagingSettings()
+    if options.messages_file is not None:
+        delivery = load_messages(options.messages_file)
     options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     metrics = Metrics()
     store = SqliteStore(options.data_dir, on_progress=on_progress)
@@ -125,47 +123,60 @@ async def run_house(
         await _keep_key_check(engine, store.reader(), vault, clock.now_ms())
         await _keep_policy(engine, store.reader(), policy, clock.now_ms())
         door = _door(options, codes, vault.card_key, metrics)
-        iso8583 = Iso8583Server(door, engine.submit, bug=int(Failure.BUG))
         entry = ThreadEntry(engine, asyncio.get_running_loop())
-        keyring = Keyring(options.data_dir)
         words = load_sentences()
-        messaging = Messaging(
-            delivery,
-            Surroundings(
-                data_dir=options.data_dir,
-                reader=store.reader(),
-                path=entry,
-                policy=policy,
-                words=words,
-                vault=vault,
-                clock=clock,
-                pace=SystemClock(),
-                registry=metrics.registry,
-                only_loopback=options.is_test_mode,
-            ),
-        )
-        house = House(
-            submit=entry.submit,
-            keep=entry.keep,
+        around = Surroundings(
+            data_dir=options.data_dir,
             reader=store.reader(),
-            find_key=keyring.find,
+            path=entry,
             policy=policy,
-            clock=clock,
-            vault=vault,
-            codes=codes,
             words=words,
-            rooms=_rooms(policy),
-            metrics=metrics.registry,
-            unready=metrics.unready,
-            test_clock=clock if isinstance(clock, ManualClock) else None,
-            messages=messaging.desk,
-            inbound_secrets=messaging.inbound_secrets,
+            vault=vault,
+            clock=clock,
+            pace=SystemClock(),
+            registry=metrics.registry,
+            only_loopback=options.is_test_mode,
         )
-        http = HttpThread(build_app(house), *options.http)
-        doors = _Doors(engine, iso8583, http, messaging)
+        messaging = Messaging(delivery, around)
+        house = _house(options.data_dir, around, entry, codes, metrics, messaging)
+        doors = _Doors(
+            engine,
+            Iso8583Server(door, engine.submit, bug=int(Failure.BUG)),
+            HttpThread(build_app(house), *options.http),
+            messaging,
+        )
         await _serve(doors, options, announce, until)
     finally:
         await store.close()
+
+
+def _house(
+    data_dir: Path,
+    around: Surroundings,
+    entry: ThreadEntry,
+    codes: ResponseCodes,
+    metrics: Metrics,
+    messaging: Messaging,
+) -> House:
+    """Everything behind the HTTP door."""
+    clock = around.clock
+    return House(
+        submit=entry.submit,
+        keep=entry.keep,
+        reader=around.reader,
+        find_key=Keyring(data_dir).find,
+        policy=around.policy,
+        clock=clock,
+        vault=around.vault,
+        codes=codes,
+        words=around.words,
+        rooms=_rooms(around.policy),
+        metrics=metrics.registry,
+        unready=metrics.unready,
+        test_clock=clock if isinstance(clock, ManualClock) else None,
+        messages=messaging.desk,
+        inbound_secrets=messaging.inbound_secrets,
+    )
 
 
 @dataclass(frozen=True)

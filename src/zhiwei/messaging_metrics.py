@@ -22,11 +22,11 @@ class MessagingMetrics:
     """All series of messaging; implements `messaging.observer.Observer`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._planned: Final = Counter(
+        self._registry: Final = registry
+        self._planned: Final = self._counter(
             "zhiwei_messages",
             "Messages made of events, by channel and state: queued, muted, held_back, dead.",
             ("channel", "status"),
-            registry=registry,
         )
         self._sent: Final = Histogram(
             "zhiwei_messages_sent_seconds",
@@ -35,60 +35,54 @@ class MessagingMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._ended: Final = Counter(
+        self._ended: Final = self._counter(
             "zhiwei_messages_ended",
             "Messages that will not be sent any more, by state: failed, dead, expired.",
             ("channel", "status"),
-            registry=registry,
         )
-        self._retried: Final = Counter(
+        self._retried: Final = self._counter(
             "zhiwei_messages_retried",
             "Tries that failed and will be made again; whether the whole channel was down.",
             ("channel", "channel_down"),
-            registry=registry,
         )
-        self._receipts: Final = Counter(
+        self._receipts: Final = self._counter(
             "zhiwei_messages_receipts",
             "Delivery receipts, by what they say; `unknown` belong to no message.",
             ("channel", "status"),
-            registry=registry,
         )
-        self._inbound: Final = Counter(
+        self._inbound: Final = self._counter(
             "zhiwei_messages_inbound",
             "Text messages that came in, by what became of them.",
             ("what",),
-            registry=registry,
         )
-        self._up: Final = Gauge(
+        self._up: Final = self._gauge(
             "zhiwei_messages_channel_up",
             "1 = the channel sends; 0 = its other side is down and it looks again soon.",
-            ("channel",),
-            registry=registry,
         )
-        self._waiting: Final = Gauge(
-            "zhiwei_messages_waiting",
-            "Messages that wait for their turn or their next try.",
-            ("channel",),
-            registry=registry,
+        self._waiting: Final = self._gauge(
+            "zhiwei_messages_waiting", "Messages that wait for their turn or their next try."
         )
-        self._oldest: Final = Gauge(
-            "zhiwei_messages_waiting_seconds",
-            "Age of the oldest message that waits.",
-            ("channel",),
-            registry=registry,
+        self._oldest: Final = self._gauge(
+            "zhiwei_messages_waiting_seconds", "Age of the oldest message that waits."
         )
-        self._line: Final = Counter(
+        self._line: Final = self._counter(
             "zhiwei_messages_smpp",
             "What happens on the line to the SMSC: binds, losses, parts that were dropped ...",
             ("what",),
-            registry=registry,
         )
-        self._trouble: Final = Counter(
+        self._trouble: Final = self._counter(
             "zhiwei_messages_trouble",
             "Failures of our own while handling messages, by where.",
             ("what",),
-            registry=registry,
         )
+
+    def _counter(self, name: str, what: str, labels: tuple[str, ...]) -> Counter:
+        """A series that only grows."""
+        return Counter(name, what, labels, registry=self._registry)
+
+    def _gauge(self, name: str, what: str) -> Gauge:
+        """A series of each channel that goes up and down."""
+        return Gauge(name, what, ("channel",), registry=self._registry)
 
     def planned(self, channel: str, status: Status, count: int) -> None:
         """Messages entered the store."""

@@ -19,6 +19,7 @@ from zhiwei.journal.taking_in import ImportFailedError, take_in
 from zhiwei.journal.verify import verify
 from zhiwei.keyring import Keyring
 from zhiwei.ports import ApiKey, CorruptFileError
+from zhiwei.stores.messages.store import SqliteMessageStore
 from zhiwei.stores.sqlite.connection import FILE_NAME
 from zhiwei.stores.sqlite.store import SqliteStore
 
@@ -122,11 +123,18 @@ def test_damaged_data_are_not_exported(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_backup_is_a_whole_copy(data: Path, tmp_path: Path) -> None:
-    """The copy verifies; the vault's key is not in it, the API keys are."""
+    """The copy verifies; the vault's key is not in it, the API keys and the messages are."""
     (data / "vault.key").write_text("not to be copied")
+    messages = SqliteMessageStore(data)
+    messages.plan([], cursor=7, now_ms=1)
     target = tmp_path / "copy"
     assert backup(data, target) > 0
-    assert sorted(path.name for path in target.iterdir()) == ["keys.sqlite3", FILE_NAME]
+    messages.close()
+    names = ["keys.sqlite3", "messages.db", FILE_NAME]
+    assert sorted(path.name for path in target.iterdir()) == sorted(names)
+    copied = SqliteMessageStore(target)
+    assert copied.cursor() == 7
+    copied.close()
     assert verify(target / FILE_NAME).problems == []
     with pytest.raises(BackupFailedError, match="not empty"):
         backup(data, target)

@@ -14,6 +14,7 @@ from typing import Final
 
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.keyring import FILE_NAME as KEYS_FILE_NAME
+from zhiwei.stores.messages.connection import FILE_NAME as MESSAGES_FILE_NAME
 from zhiwei.stores.sqlite.connection import FILE_NAME, check_is_ours, open_visitor
 
 OnProgress = Callable[[int, int], None]
@@ -38,9 +39,13 @@ def backup(data_dir: Path, target: Path, on_progress: OnProgress | None = None) 
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
         if any(target.iterdir()):
             raise BackupFailedError(f"`{target}` is not empty; name a new directory")
-        total = _copy(source, target / FILE_NAME, on_progress)
-        if (data_dir / KEYS_FILE_NAME).is_file():
-            total += _copy(data_dir / KEYS_FILE_NAME, target / KEYS_FILE_NAME, None, is_ours=False)
+        total = 0
+        # Messages first: a copy of them that is older than the events repeats some under the same
+        # id; one that is newer would take events for told that are not.
+        for name in (MESSAGES_FILE_NAME, KEYS_FILE_NAME):
+            if (data_dir / name).is_file():
+                total += _copy(data_dir / name, target / name, None, is_ours=False)
+        total += _copy(source, target / FILE_NAME, on_progress)
     except (OSError, sqlite3.Error) as error:
         raise BackupFailedError(f"the backup was not made: {error}") from error
     return total

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from zhiwei.core.controls import Limit, LimitChannel, Measure, Period
-from zhiwei.core.policy import DEFAULT_POLICY, OnUnknown
+from zhiwei.core.policy import DEFAULT_POLICY, BalanceAlertsFrom, OnUnknown
 from zhiwei.policy_file import (
     POLICY_SETTINGS,
     PolicyError,
@@ -35,6 +36,7 @@ cooling_off_hours = 12
 new_contact_cooling_off_hours = 24
 inquiry_alert_every_minutes = 30
 permission_max_days = 30
+balance_alerts_from = "postings"
 
 [[ceilings]]
 channel = "atm_withdrawal"
@@ -56,6 +58,7 @@ def test_a_whole_policy_is_read(tmp_path: Path) -> None:
     policy = load_policy(written(tmp_path, WHOLE))
     assert policy.version.startswith("spring-")
     assert policy.on_unknown_location_atm is OnUnknown.CHALLENGE
+    assert policy.balance_alerts_from is BalanceAlertsFrom.POSTINGS
     assert policy.hold_ms == 7 * 86_400_000
     assert policy.cooling_off_ms == 12 * 3_600_000
     assert policy.ceilings == (
@@ -82,6 +85,7 @@ def test_another_text_is_another_version(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("balance_alerts_from = 'core'", "postings, authorizations, both"),
         ("hold_day = 7", "`hold_day` is not a setting"),
         ('hold_days = "7"', "whole number"),
         ("hold_days = -1", "at least 0"),
@@ -117,3 +121,11 @@ def test_a_stored_policy_comes_back(tmp_path: Path) -> None:
         assert policy_of_stored(stored_text(policy)) == policy
     with pytest.raises(PolicyError, match="cannot be read"):
         policy_of_stored("{")
+
+
+def test_a_stored_policy_from_before_the_choice_told_of_postings_only() -> None:
+    """Old decisions are replayed as they were made."""
+    document = json.loads(stored_text(DEFAULT_POLICY))
+    del document["balance_alerts_from"]
+    old = policy_of_stored(json.dumps(document))
+    assert old.balance_alerts_from is BalanceAlertsFrom.POSTINGS

@@ -7,7 +7,7 @@ from scripts.reference.source import comments_in
 
 from zhiwei.core import policy
 from zhiwei.core.controls import LimitChannel, Measure, Period
-from zhiwei.core.policy import DEFAULT_POLICY, OnUnknown
+from zhiwei.core.policy import DEFAULT_POLICY, BalanceAlertsFrom, OnUnknown
 from zhiwei.policy_file import POLICY_SETTINGS, field_of
 
 INTRODUCTION = """\
@@ -59,7 +59,7 @@ def _default(setting: str, field: str) -> str:
     """The default as the file would say it."""
     value = getattr(DEFAULT_POLICY, field)
     unit = _UNITS.get(setting.rpartition("_")[2])
-    if isinstance(value, OnUnknown):
+    if isinstance(value, OnUnknown | BalanceAlertsFrom):
         return code(f'"{value.name.lower()}"')
     if isinstance(value, bool):
         return code(str(value).lower())

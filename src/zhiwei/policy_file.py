@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from zhiwei.core.documents import limit_document, limit_from
 from zhiwei.core.errors import NotAllowedValueError, ZhiweiError
-from zhiwei.core.policy import DEFAULT_POLICY, OnUnknown, Policy
+from zhiwei.core.policy import DEFAULT_POLICY, BalanceAlertsFrom, OnUnknown, Policy
 
 _BYTES_MAX: Final = 1 << 20
 _MINUTE_MS: Final = 60_000
@@ -77,6 +77,9 @@ def policy_of_stored(text: str) -> Policy:
                 value = tuple(limit_from(item) for item in value)
             elif isinstance(default, OnUnknown):
                 value = OnUnknown(value)
+            elif isinstance(default, BalanceAlertsFrom):
+                # A policy from before there was a choice told of postings only.
+                value = BalanceAlertsFrom(document.get(field.name, BalanceAlertsFrom.POSTINGS))
             elif isinstance(value, list):
                 value = frozenset(value)
             values[field.name] = value
@@ -152,6 +155,14 @@ def _on_unknown(name: str, value: object) -> OnUnknown:
     raise PolicyError(f"`{name}` is one of {choices}, not {value!r:.40}")
 
 
+def _balance_alerts_from(name: str, value: object) -> BalanceAlertsFrom:
+    for choice in BalanceAlertsFrom:
+        if choice.name.lower() == value:
+            return choice
+    choices = ", ".join(choice.name.lower() for choice in BalanceAlertsFrom)
+    raise PolicyError(f"`{name}` is one of {choices}, not {value!r:.40}")
+
+
 def _ceilings(name: str, value: object) -> tuple[Any, ...]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise PolicyError(f"`{name}` is a list of tables [[{name}]]")
@@ -182,6 +193,7 @@ _READERS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
     "cooling_off_hours": ("cooling_off_ms", _milliseconds_of_hours),
     "new_contact_cooling_off_hours": ("new_contact_cooling_off_ms", _milliseconds_of_hours),
     "inquiry_alert_every_minutes": ("inquiry_alert_every_ms", _milliseconds_of_minutes),
+    "balance_alerts_from": ("balance_alerts_from", _balance_alerts_from),
     "permission_max_days": ("permission_max_ms", _milliseconds_of_days),
 }
 #: Names that a policy file may set, for the reference page.

@@ -243,9 +243,11 @@ states = st.builds(
     digests,
     settings_,
     usages,
-    st.lists(st.builds(Hold, small, numbers, money, names, texts, some_bookings), max_size=3).map(
-        tuple
-    ),
+    st.lists(
+        st.builds(Hold, small, numbers, money, names, texts, some_bookings, st.booleans()),
+        max_size=3,
+        unique_by=lambda hold: hold.group,
+    ).map(tuple),
     st.lists(st.builds(InquirySeen, texts, numbers, small), max_size=3).map(tuple),
 )
 requests = st.builds(

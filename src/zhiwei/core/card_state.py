@@ -209,7 +209,15 @@ class Settings:
 class Hold:
     """An approved pre-authorization that is neither completed nor given back (预授权)."""
 
-    __slots__ = ("approved_minor", "auth_code", "bookings", "expires_ms", "group", "merchant_id")
+    __slots__ = (
+        "approved_minor",
+        "auth_code",
+        "bookings",
+        "expires_ms",
+        "group",
+        "is_told",
+        "merchant_id",
+    )
 
     def __init__(
         self,
@@ -219,6 +227,7 @@ class Hold:
         auth_code: str,
         merchant_id: str,
         bookings: tuple[Booking, ...],
+        is_told: bool = False,
     ) -> None:
         #: Version of the journal entry that approved it.
         self.group: Final = group
@@ -229,6 +238,9 @@ class Hold:
         self.auth_code: Final = auth_code
         self.merchant_id: Final = merchant_id
         self.bookings: Final = bookings
+        #: The holder was told of it (`Flag.BALANCE_TOLD`); its completion may come so late that
+        #: its entry is not found any more.
+        self.is_told: Final = is_told
 
 
 @final

@@ -12,8 +12,9 @@ from typing import Final, TypeAlias, final
 
 from zhiwei.core.card_state import CardStatus, Permission, Profile, StopSource
 from zhiwei.core.controls import Control
-from zhiwei.core.identity import request_trace_key, undone_key
-from zhiwei.core.request import Request
+from zhiwei.core.identity import movement_key, request_trace_key, undone_key
+from zhiwei.core.ids import entry_id
+from zhiwei.core.request import Kind, MessageClass, Request
 
 
 class Via(IntEnum):
@@ -251,8 +252,9 @@ class Command:
     def keys_to_find(self) -> tuple[bytes, ...]:
         """Digests by which the store finds the earlier entries that this command may be about.
 
-        Its own trace (a repeat, or a reversal that came first), its idempotency key, and its
-        original's trace or version: a reversal of that original that came before.
+        Its own trace (a repeat, or a reversal that came first), its idempotency key, its original's
+        trace or version (a reversal of that original that came before), and the references by which
+        a movement of money that comes as a card message and as a posting is told once.
         """
         keys: list[bytes] = []
         if self.trace_key:
@@ -264,4 +266,36 @@ class Command:
             keys.append(named.trace_key)
         if named is not None and named.version:
             keys.append(undone_key(named.version))
+        keys.extend([movement_key(reference) for reference in self.movement_references])
         return tuple(keys)
+
+    @property
+    def movement_references(self) -> tuple[str, ...]:
+        """References of the movement of money that this command reports.
+
+        A posting's own and that of what it takes back; the RRN of a card message that tells a
+        balance; RRN and id of what a reversal or void takes back. None for other commands, so that
+        nothing is looked up for them.
+        """
+        change = self.change
+        if isinstance(change, Post):
+            return _told((change.reference, change.reverses))
+        request = self.request
+        if request is None:
+            return ()
+        if request.message_class is MessageClass.REVERSAL or request.kind is Kind.VOID:
+            named = self.original
+            if named is None:
+                return _told((request.rrn,))
+            named_id = entry_id("auth", self.card_key, named.version) if named.version else ""
+            return _told((request.rrn, named.rrn, named_id))
+        return () if request.balance_minor is None else _told((request.rrn,))
+
+
+def _told(references: tuple[str, ...]) -> tuple[str, ...]:
+    """The references that were told, each once."""
+    told: list[str] = []
+    for reference in references:
+        if reference and reference not in told:
+            told.append(reference)
+    return tuple(told)

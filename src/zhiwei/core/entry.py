@@ -160,3 +160,6 @@ class Flag:
     NO_EFFECT: Final = 4
     #: A change that waits for its cooling-off.
     PENDING: Final = 8
+    #: A card message of a transaction that the holder was told of (余额变动提醒), so that what
+    #: follows it is told as well.
+    BALANCE_TOLD: Final = 16

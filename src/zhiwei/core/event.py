@@ -22,7 +22,8 @@ class EventKind(IntEnum):
     CHALLENGE_ANSWERED = 3
     #: A balance inquiry at a machine, and its alert (余额查询提醒) is on.
     BALANCE_INQUIRED = 4
-    #: A posting at or above the threshold of the balance-change alert (余额变动提醒).
+    #: A posting, or an approved card message with a balance, at or above the threshold of the
+    #: balance-change alert (余额变动提醒).
     BALANCE_CHANGED = 5
     #: A control was set or removed, and holds from now.
     CONTROL_UPDATED = 6

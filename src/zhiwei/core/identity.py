@@ -75,6 +75,11 @@ def idempotency_key(scope: str, key: str) -> bytes:
     return blake2b(f"i|{scope}|{key}".encode(), digest_size=KEY_BYTES).digest()
 
 
+def movement_key(reference: str) -> bytes:
+    """Digest under which a movement of money that was told is found by its reference (RRN)."""
+    return blake2b(f"m|{reference}".encode(), digest_size=KEY_BYTES).digest()
+
+
 def undone_key(version: int) -> bytes:
     """Digest under which the reversal of a card's entry `version` is found again."""
     return blake2b(f"u|{version}".encode(), digest_size=KEY_BYTES).digest()

@@ -23,12 +23,23 @@ class OnUnknown(IntEnum):
     CHALLENGE = 2
 
 
+class BalanceAlertsFrom(IntEnum):
+    """What the balance-change alert (余额变动提醒) is told from. Numbers are stored."""
+
+    #: The core bank's postings only.
+    POSTINGS = 0
+    #: Approved card messages with a balance only.
+    AUTHORIZATIONS = 1
+    #: Both; a movement that comes both ways is told once.
+    BOTH = 2
+
+
 @dataclass(frozen=True)
 class Policy:
     """What the issuer decided for all its cards."""
 
     #: Name of this version; written into every decision.
-    version: str = "default-1"
+    version: str = "default-2"
     #: A lock needs the place and nobody told it, at an ATM: decline, allow or challenge.
     on_unknown_location_atm: OnUnknown = OnUnknown.DECLINE
     #: The same at a POS.
@@ -63,6 +74,9 @@ class Policy:
     new_contact_cooling_off_ms: int = 12 * HOUR_MS
     #: One balance-inquiry alert per terminal in this time.
     inquiry_alert_every_ms: int = 10 * MINUTE_MS
+    #: What the balance-change alert is told from: `postings`, `authorizations` that tell a balance,
+    #: or `both`; a movement that comes both ways is told once.
+    balance_alerts_from: BalanceAlertsFrom = BalanceAlertsFrom.BOTH
     #: Longest temporary permission and travel plan.
     permission_max_ms: int = 90 * 24 * HOUR_MS
 

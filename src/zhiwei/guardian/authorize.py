@@ -17,13 +17,14 @@ from zhiwei.core.card_state import (
     Challenge,
     ChallengeState,
     Hold,
+    InquirySeen,
     Permission,
     PermissionKind,
     Settings,
 )
 from zhiwei.core.controls import Period
 from zhiwei.core.decide import Verdict, billed_minor, decide
-from zhiwei.core.entry import Entry, Group, GroupState
+from zhiwei.core.entry import Entry, Flag, Group, GroupState
 from zhiwei.core.event import Event, EventKind
 from zhiwei.core.finding import Finding, Findings, Outcome
 from zhiwei.core.ids import entry_id
@@ -40,7 +41,9 @@ from zhiwei.core.usage import (
     rolling_now_ms,
 )
 from zhiwei.core.windows import HOUR_MS
+from zhiwei.guardian import movements
 from zhiwei.guardian.case import Case
+from zhiwei.services.balance_change_alert import Movement
 from zhiwei.services.spend_limits import channels_of, reports
 
 _ROLLING_KEPT_MS = 2_678_400_000
@@ -103,6 +106,7 @@ def approved(case: Case, request: Request, verdict: Verdict) -> Result:
         challenge_id=used,
         channels=channels,
         events=events,
+        movement=movements.begins(case, request),
     )
 
 
@@ -119,9 +123,10 @@ def refused_as_reversed(case: Case, reversal: Entry) -> Result:
     return refused(case, (finding,))
 
 
-def note_credit(case: Case) -> Result:
+def note_credit(case: Case, request: Request) -> Result:
     """Money that comes in is never refused and gives nothing back; it is only recorded."""
-    return finished(case, case.state.followed_by(case.moment.now_ms), Outcome.APPROVE, ())
+    state = case.state.followed_by(case.moment.now_ms)
+    return finished(case, state, Outcome.APPROVE, (), movement=movements.begins(case, request))
 
 
 def finished(
@@ -137,11 +142,18 @@ def finished(
     events: tuple[Event, ...] = (),
     extra_keys: tuple[bytes, ...] = (),
     note: str = "",
+    movement: Movement | None = None,
 ) -> Result:
     """Write the entry and let the rooms speak. `state` is already the next version."""
     command = case.command
     request = command.request
     assert request is not None
+    is_told = movement is not None and movements.is_to_be_told(case, request, movement)
+    if is_told and movement is not None:
+        flags |= Flag.BALANCE_TOLD
+        note = note or movements.what_came_back(movement)
+        if group is not None and group.state is GroupState.HELD:
+            state = movements.with_hold_told(state, group)
     is_approval = outcome is Outcome.APPROVE and request.message_class is not MessageClass.REVERSAL
     entry = Entry(
         version=state.version,
@@ -163,6 +175,11 @@ def finished(
     failed = [f.control for f in findings if f.reason is Reason.RULE_FAILED]
     if failed:
         told.append(Event(EventKind.RULE_FAILED, {"controls": failed}))
+    if is_told and movement is not None:
+        event, movement_keys = movements.message_told(case, state, entry, movement)
+        extra_keys = (*extra_keys, *movement_keys)
+        if event is not None:
+            told.append(event)
     inquiries = state.inquiries
     for notice in case.rules.notices:
         noticed = notice(case.policy, state, entry, case.moment)
@@ -171,17 +188,22 @@ def finished(
         if noticed.inquiries is not None:
             inquiries = noticed.inquiries
     if inquiries is not state.inquiries:
-        state = CardState(
-            state.card_key,
-            state.version,
-            state.last_ms,
-            state.chain,
-            state.settings,
-            state.usage,
-            state.holds,
-            inquiries,
-        )
+        state = _with_inquiries(state, inquiries)
     return Result(state=state, entry=entry, events=tuple(told), keys=keys_of(case, extra_keys))
+
+
+def _with_inquiries(state: CardState, inquiries: tuple[InquirySeen, ...]) -> CardState:
+    """The same version of the file with other balance inquiries seen."""
+    return CardState(
+        state.card_key,
+        state.version,
+        state.last_ms,
+        state.chain,
+        state.settings,
+        state.usage,
+        state.holds,
+        inquiries,
+    )
 
 
 def keys_of(case: Case, extra_keys: tuple[bytes, ...] = ()) -> tuple[bytes, ...]:

@@ -34,6 +34,7 @@ from zhiwei.core.finding import Outcome
 from zhiwei.core.result import Audit, Rejection, Result, rejected
 from zhiwei.guardian import challenges, permissions, stops
 from zhiwei.guardian.case import Case
+from zhiwei.guardian.movements import posting_told
 from zhiwei.guardian.outcome import changed, unchanged
 
 
@@ -65,7 +66,7 @@ def carry_out(case: Case) -> Result:
     if isinstance(change, UpdateCard):
         return _update_card(case, change)
     if isinstance(change, Post):
-        return _post(case)
+        return _post(case, change)
     # A card that is registered again is the same card; nothing of it changes.
     assert isinstance(change, Register)
     return unchanged(case)
@@ -183,8 +184,8 @@ def _update_card(case: Case, change: UpdateCard) -> Result:
     )
 
 
-def _post(case: Case) -> Result:
-    """Record a posting of the core bank and let the rooms tell of it; no counter moves."""
+def _post(case: Case, posting: Post) -> Result:
+    """Record a posting of the core bank and tell of it; no counter moves."""
     entry = Entry(
         version=case.version,
         now_ms=case.moment.now_ms,
@@ -194,11 +195,14 @@ def _post(case: Case) -> Result:
         policy_version=case.policy.version,
     )
     state = case.state.followed_by(case.moment.now_ms)
-    events = list(case.events)
-    for notice in case.rules.notices:
-        events.extend(notice(case.policy, state, entry, case.moment).events)
+    events, keys = posting_told(case, state, entry, posting)
     key = case.command.idempotency_key
-    return Result(state=state, entry=entry, events=tuple(events), keys=(key,) if key else ())
+    return Result(
+        state=state,
+        entry=entry,
+        events=(*case.events, *events),
+        keys=(key, *keys) if key else keys,
+    )
 
 
 def _cooling_off_ms(case: Case) -> int:

@@ -92,7 +92,7 @@ def _answer(case: Case, request: Request) -> Result:
     if kind is Kind.REFUND:
         return refund(case, request)
     if kind is Kind.DEPOSIT or kind is Kind.TRANSFER_IN:
-        return note_credit(case)
+        return note_credit(case, request)
     return authorize(case, request)
 
 

@@ -19,11 +19,13 @@ from zhiwei.core.request import Kind, MessageClass, Request
 from zhiwei.core.result import Rejection, Result, rejected
 from zhiwei.core.settle import booked_minor, given_back
 from zhiwei.core.usage import Booking, begun
+from zhiwei.guardian import movements
 from zhiwei.guardian.authorize import (
     authorize,
     booked,
     booking_in,
     finished,
+    note_credit,
     refused,
     refused_as_reversed,
     reversal_that_came_first,
@@ -31,7 +33,8 @@ from zhiwei.guardian.authorize import (
 )
 from zhiwei.guardian.case import Case
 from zhiwei.guardian.challenges import pass_for
-from zhiwei.guardian.undo import is_follow_up, undo, what_stood
+from zhiwei.guardian.named import hold_for, original_of
+from zhiwei.guardian.undo import credit_undone, is_follow_up, undo, what_stood
 from zhiwei.services.spend_limits import channels_of, over_in_one_transaction
 
 
@@ -40,14 +43,16 @@ def reverse(case: Case, request: Request) -> Result:
 
     A reversal that comes before its request is remembered: the late request will be refused.
     """
-    original = _original(case)
+    original = original_of(case)
     if original is None:
         return _unmatched(case)
     group = case.latest_of_group(original).group
     if group is not None and is_follow_up(original):
         return undo(case, original, group)
     stands = _standing_after(case, original)
-    if group is None or stands is None or _is_over(case, group):
+    if group is None:
+        return credit_undone(case, original, None)
+    if stands is None or _is_over(case, group):
         return _no_effect(case, group)
     if 0 < stands >= group.approved_minor:
         return _no_effect(case, group)
@@ -57,7 +62,7 @@ def reverse(case: Case, request: Request) -> Result:
     )
     state = GroupState.REVERSED if stands == 0 else group.state
     settings = _pass_reopened(case, original) if stands == 0 else None
-    return _give_back(case, group, stands, state, (event,), settings)
+    return _give_back(case, original, group, stands, state, (event,), settings)
 
 
 def answered_by_its_reversal(case: Case, request: Request) -> Result | None:
@@ -75,7 +80,7 @@ def answered_by_its_reversal(case: Case, request: Request) -> Result | None:
 
 def void(case: Case, request: Request) -> Result:
     """Undo an approved transaction on the merchant's wish (撤销); a credit, so never refused."""
-    original = _original(case)
+    original = original_of(case)
     if original is None:
         return _unmatched(case)
     group = case.latest_of_group(original).group
@@ -86,7 +91,7 @@ def void(case: Case, request: Request) -> Result:
         {"original_version": group.version, "amount": group.approved_minor},
     )
     note = what_stood(group, case.state.holds)
-    return _give_back(case, group, 0, GroupState.VOIDED, (event,), note=note)
+    return _give_back(case, original, group, 0, GroupState.VOIDED, (event,), note=note)
 
 
 def refund(case: Case, request: Request) -> Result:
@@ -95,12 +100,13 @@ def refund(case: Case, request: Request) -> Result:
     It restores no limit, unless the cardholder's limits say so.
     """
     limits = case.state.settings.controls.limits
-    original = _original(case)
+    original = original_of(case)
     group = case.latest_of_group(original).group if original is not None else None
     restores = limits is not None and limits.refunds_restore
+    movement = movements.refunds(case, request, original)
     if group is None or not restores or _is_over(case, group):
         state = case.state.followed_by(case.moment.now_ms)
-        return finished(case, state, Outcome.APPROVE, NO_OPINION, group=group)
+        return finished(case, state, Outcome.APPROVE, NO_OPINION, group=group, movement=movement)
     billed = max(billed_minor(case.state, request), 0)
     back = min(billed, booked_minor(group.bookings))
     usage, bookings = given_back(case.state.usage, group.bookings, group.version, back, 0)
@@ -109,7 +115,15 @@ def refund(case: Case, request: Request) -> Result:
     )
     holds = _holds_after(case, group, after)
     state = case.state.followed_by(case.moment.now_ms, usage=usage, holds=holds)
-    return finished(case, state, Outcome.APPROVE, NO_OPINION, group=after, note=str(back))
+    return finished(
+        case,
+        state,
+        Outcome.APPROVE,
+        NO_OPINION,
+        group=after,
+        note=str(back),
+        movement=movement,
+    )
 
 
 def complete(case: Case, request: Request) -> Result:
@@ -118,7 +132,7 @@ def complete(case: Case, request: Request) -> Result:
     A completion that matches no hold would slip past every lock, so it is judged as the purchase
     that it is.
     """
-    hold = _hold_for(case, request)
+    hold = hold_for(case, request)
     if hold is not None:
         return _completed(case, request, hold)
     return authorize(case, request)
@@ -133,12 +147,13 @@ def advise(case: Case, request: Request) -> Result:
             return refund(case, request)
         if request.kind is Kind.VOID:
             return void(case, request)
-    if request.was_declined or not request.is_debit or came_first is not None:
-        return finished(
-            case, case.state.followed_by(case.moment.now_ms), Outcome.APPROVE, NO_OPINION
-        )
+    if request.was_declined or came_first is not None:
+        state = case.state.followed_by(case.moment.now_ms)
+        return finished(case, state, Outcome.APPROVE, NO_OPINION)
+    if not request.is_debit:
+        return note_credit(case, request)
     if request.kind is Kind.COMPLETION:
-        hold = _hold_for(case, request)
+        hold = hold_for(case, request)
         if hold is not None:
             return _completed(case, request, hold)
     known = _approved_before(case, request)
@@ -164,12 +179,13 @@ def advise(case: Case, request: Request) -> Result:
         channels=booking.channels,
         flags=flags,
         events=events,
+        movement=movements.begins(case, request),
     )
 
 
 def increment(case: Case, request: Request) -> Result:
     """Raise an approved authorization by a difference; judged by amount, status and stop only."""
-    original = _original(case)
+    original = original_of(case)
     if original is None:
         return rejected(Rejection.ORIGINAL_NOT_FOUND)
     group = case.latest_of_group(original).group
@@ -194,8 +210,19 @@ def increment(case: Case, request: Request) -> Result:
         group.version, group.state, bookings, group.approved_minor + billed, group.refunded_minor
     )
     holds = _holds_after(case, group, after)
-    state = case.state.followed_by(case.moment.now_ms, usage=usage, holds=holds)
-    return finished(case, state, Outcome.APPROVE, verdict.findings, group=after, channels=channels)
+    return finished(
+        case,
+        case.state.followed_by(case.moment.now_ms, usage=usage, holds=holds),
+        Outcome.APPROVE,
+        verdict.findings,
+        group=after,
+        channels=channels,
+        movement=movements.changes(
+            group.approved_minor,
+            after.approved_minor,
+            was_told=movements.was_told(case, original),
+        ),
+    )
 
 
 def _as_part_of(first: Request, request: Request) -> Request:
@@ -215,12 +242,12 @@ def _as_part_of(first: Request, request: Request) -> Request:
     )
 
 
-def _approved_before(case: Case, request: Request) -> Group | None:
-    """The group of the very transaction that an advice reports, if we approved it ourselves.
+def _approved_before(case: Case, request: Request) -> Entry | None:
+    """The very transaction that an advice reports, if we approved it ourselves and it stands.
 
     The network stood in because our answer came late; the transaction must still count once.
     """
-    original = _original(case)
+    original = original_of(case)
     if original is None:
         for entry in case.related.by_key:
             asked = entry.command.request
@@ -234,11 +261,13 @@ def _approved_before(case: Case, request: Request) -> Group | None:
     if original is None:
         return None
     group = case.latest_of_group(original).group
-    return group if group is not None and _may_still_change(case, group) else None
+    return original if group is not None and _may_still_change(case, group) else None
 
 
-def _confirmed(case: Case, request: Request, group: Group) -> Result:
+def _confirmed(case: Case, request: Request, original: Entry) -> Result:
     """An advice of what we approved ourselves: only a difference in the amount moves anything."""
+    group = case.latest_of_group(original).group
+    assert group is not None, "what stands approved has a group"
     told = max(billed_minor(case.state, request), 0)
     usage = case.state.usage
     bookings = group.bookings
@@ -261,6 +290,9 @@ def _confirmed(case: Case, request: Request, group: Group) -> Result:
         NO_OPINION,
         group=after,
         note=what_stood(group, case.state.holds) if is_completion else "",
+        movement=movements.changes(
+            group.approved_minor, told, was_told=movements.was_told(case, original)
+        ),
     )
 
 
@@ -294,11 +326,13 @@ def _completed(case: Case, request: Request, hold: Hold) -> Result:
         flags=flags,
         events=events,
         note=what_stood(held, case.state.holds),
+        movement=movements.changes(hold.approved_minor, taken, was_told=hold.is_told),
     )
 
 
 def _give_back(
     case: Case,
+    original: Entry,
     group: Group,
     stands_minor: int,
     state: GroupState,
@@ -320,6 +354,12 @@ def _give_back(
         group=after,
         events=events,
         note=note,
+        movement=movements.takes_back(
+            case,
+            original,
+            group.approved_minor - stands_minor,
+            was_told=movements.was_told(case, original),
+        ),
     )
 
 
@@ -404,54 +444,6 @@ def _standing_after(case: Case, original: Entry) -> int | None:
         # Nobody told what it is in the card's currency, so nothing of it is counted.
         return None
     return -(-billed * replacement // request.amount_minor)
-
-
-def _original(case: Case) -> Entry | None:
-    """The earlier entry that this command is about.
-
-    It is named by version, or by what the message repeats of it.
-    """
-    named = case.command.original
-    if named is None:
-        return None
-    best: Entry | None = None
-    for entry in case.related.by_key:
-        request = entry.command.request
-        if request is None or entry.duplicate_of or request.message_class is MessageClass.REVERSAL:
-            continue
-        if named.version:
-            if entry.version == named.version:
-                return entry
-        elif named.trace_key and entry.command.trace_key == named.trace_key:
-            if named.terminal and request.terminal and named.terminal != request.terminal:
-                continue
-            # The newest wins; an entry with the same RRN beats any other.
-            if best is None or request.rrn == named.rrn or not _has_rrn(best, named.rrn):
-                best = entry
-    return best
-
-
-def _has_rrn(entry: Entry, rrn: str) -> bool:
-    request = entry.command.request
-    return request is not None and bool(rrn) and request.rrn == rrn
-
-
-def _hold_for(case: Case, request: Request) -> Hold | None:
-    """The hold that a completion completes.
-
-    It is found by the entry it names, or by authorization code and merchant.
-    """
-    original = _original(case)
-    if original is not None and original.group is not None:
-        for hold in case.state.holds:
-            if hold.group == original.group.version:
-                return hold
-    if not request.auth_code:
-        return None
-    for hold in case.state.holds:
-        if hold.auth_code == request.auth_code and hold.merchant_id == request.merchant_id:
-            return hold
-    return None
 
 
 def _unmatched(case: Case) -> Result:

@@ -21,12 +21,15 @@ from zhiwei.core.result import Result
 from zhiwei.core.settle import booked_minor, given_back
 from zhiwei.core.usage import Booking, Usage
 from zhiwei.core.zone import DAY_MS
+from zhiwei.guardian import movements
 from zhiwei.guardian.authorize import auth_code, booked, finished, with_hold
 from zhiwei.guardian.case import Case
+from zhiwei.services.balance_change_alert import Movement
 
 #: A follow-up is taken back within this time or not at all. Stores keep keys for as long, so within
 #: it an earlier reversal of the same follow-up is always found, and none can give back twice.
 UNDONE_WITHIN_MS: Final = 7 * DAY_MS
+_CREDITS: Final = frozenset((Kind.DEPOSIT, Kind.TRANSFER_IN, Kind.REFUND))
 _FOLLOW_UPS: Final = frozenset((Kind.VOID, Kind.REFUND, Kind.COMPLETION))
 
 
@@ -104,7 +107,10 @@ def _increment_undone(case: Case, original: Entry, group: Group) -> Result:
     usage, bookings = given_back(case.state.usage, group.bookings, group.version, amount_minor, 0)
     standing = group.approved_minor - amount_minor
     after = Group(group.version, group.state, bookings, standing, group.refunded_minor)
-    return _done(case, original, after, usage, _with_follower(case, after), amount_minor)
+    told = bool(original.flags & Flag.BALANCE_TOLD)
+    movement = movements.takes_back(case, original, amount_minor, was_told=told)
+    holds = _with_follower(case, after)
+    return _done(case, original, after, usage, holds, amount_minor, movement)
 
 
 def _refund_undone(case: Case, original: Entry, group: Group) -> Result:
@@ -112,11 +118,63 @@ def _refund_undone(case: Case, original: Entry, group: Group) -> Result:
     amount_minor = int(original.note or "0")
     amount_minor = min(amount_minor, group.approved_minor - booked_minor(group.bookings))
     if amount_minor <= 0 or group.state in (GroupState.REVERSED, GroupState.VOIDED):
-        return _nothing(case, group)
+        return credit_undone(case, original, group)
     usage, bookings = _booked_again(case, group, amount_minor, 0)
     refunded = group.refunded_minor - amount_minor
     after = Group(group.version, group.state, bookings, group.approved_minor, max(refunded, 0))
-    return _done(case, original, after, usage, _with_follower(case, after), -amount_minor)
+    holds = _with_follower(case, after)
+    movement = _taken_again(case, original)
+    return _done(case, original, after, usage, holds, -amount_minor, movement)
+
+
+def credit_undone(case: Case, original: Entry, group: Group | None) -> Result:
+    """The reversal of what brought money and moved no counter; no counter moves now either.
+
+    The holder who was told of the credit is told of its end, once.
+    """
+    request = original.command.request
+    brought = request is not None and request.kind in _CREDITS
+    is_told = (
+        brought and original.flags & Flag.BALANCE_TOLD and not _was_told_undone(case, original)
+    )
+    return finished(
+        case,
+        case.state.followed_by(case.moment.now_ms),
+        Outcome.APPROVE,
+        NO_OPINION,
+        group=group,
+        flags=Flag.NO_EFFECT,
+        extra_keys=_keys_of(original) if is_told else (),
+        movement=_taken_again(case, original) if is_told else None,
+    )
+
+
+def _taken_again(case: Case, original: Entry) -> Movement:
+    """What the reversal of a credit takes from the account again."""
+    request = original.command.request
+    assert request is not None, "a credit is a card message"
+    billed = max(billed_minor(case.state, request), 0)
+    told = bool(original.flags & Flag.BALANCE_TOLD)
+    return movements.takes_back(case, original, billed, was_told=told, is_in=False)
+
+
+def _was_told_undone(case: Case, original: Entry) -> bool:
+    """Whether the holder was told before that this credit was taken back."""
+    for entry in case.related.by_key:
+        request = entry.command.request
+        is_told = entry.flags & Flag.BALANCE_TOLD
+        if is_told and request is not None and request.message_class is MessageClass.REVERSAL:
+            named = entry.command.original
+            is_named = named is not None and named.version == original.version
+            has_trace = named is not None and named.trace_key == original.command.trace_key
+            if is_named or (has_trace and original.command.trace_key):
+                return True
+    return False
+
+
+def _keys_of(original: Entry) -> tuple[bytes, ...]:
+    """Digests by which a later reversal of the same entry finds that it was taken back."""
+    return original.command.trace_key, undone_key(original.version)
 
 
 def _restored(case: Case, original: Entry, group: Group) -> Result:
@@ -145,7 +203,15 @@ def _restored(case: Case, original: Entry, group: Group) -> Result:
         merchant_id = request.merchant_id
         hold = Hold(group.version, expires_ms, stood_minor, code, merchant_id, bookings)
         holds = with_hold(holds, hold)
-    return _done(case, original, after, usage, holds, -more)
+    movement = _stands_again(case, original, stood_minor - group.approved_minor)
+    return _done(case, original, after, usage, holds, -more, movement)
+
+
+def _stands_again(case: Case, original: Entry, amount_minor: int) -> Movement:
+    """What the reversal of a void or completion moves: from the account, or less than it took."""
+    told = bool(original.flags & Flag.BALANCE_TOLD)
+    is_in = amount_minor < 0
+    return movements.takes_back(case, original, abs(amount_minor), was_told=told, is_in=is_in)
 
 
 def _is_as_left(original: Entry, group: Group) -> bool:
@@ -207,6 +273,7 @@ def _done(
     usage: Usage,
     holds: tuple[Hold, ...],
     given_back_minor: int,
+    movement: Movement,
 ) -> Result:
     """Write that a follow-up was taken back, so that it is taken back once."""
     event = Event(
@@ -220,7 +287,8 @@ def _done(
         NO_OPINION,
         group=after,
         events=(event,),
-        extra_keys=(original.command.trace_key, undone_key(original.version)),
+        extra_keys=_keys_of(original),
+        movement=movement,
     )
 
 

@@ -54,7 +54,6 @@ INCREMENT_JUDGES: Final[tuple[tuple[str, Judge], ...]] = tuple(
 #: Who may have something to say after a decision.
 NOTICES: Final[tuple[Notice, ...]] = (
     balance_inquiry_alert.notice,
-    balance_change_alert.notice,
     decline_alert.notice,
     spend_limits.notice,
 )

@@ -49,7 +49,7 @@ def test_an_approval_has_the_body_of_the_contract(world: World) -> None:
     assert decided["duplicate_of"] is None
     assert decided["card"] == card
     assert decided["decided_at"] == "2025-11-24T04:00:00.000Z"
-    assert decided["policy_version"] == "default-1"
+    assert decided["policy_version"] == "default-2"
 
 
 def test_a_decline_is_an_answer_with_its_reasons(world: World) -> None:
@@ -447,3 +447,33 @@ def test_a_foreign_amount_is_judged_by_its_billing_amount(world: World) -> None:
     declined = world.decision(card, **asked)
     assert declined["reasons"][0]["code"] == "over_daily_limit"
     assert "CNY 10.00" in declined["reasons"][0]["message"]["en"]
+
+
+def test_a_balance_tells_the_holder_and_the_posting_of_the_same_is_silent(world: World) -> None:
+    """By RRN or by id, there and back; the reversal names what it takes back."""
+    card = world.card()
+    world.issuer.set(card, "balance_change_alert", {"threshold": 10_000})
+    first = world.decision(card, balance=90_000, **TRACE)
+    second = world.decision(card, balance=80_000)
+    reversal = {"amount": 4_000}
+    world.issuer.post(f"/v1/authorizations/{second['id']}/reversals", reversal)
+    for posting in (
+        {"amount": -10_000, "reference": TRACE["rrn"]},
+        {"amount": -10_000, "reference": second["id"]},
+        {"amount": 4_000, "reference": "B1", "reverses": second["id"]},
+        {"amount": -10_000, "reference": "another"},
+    ):
+        answer = world.issuer.post("/v1/postings", {"card": card, "business": "x", **posting})
+        assert answer.status_code == 200, answer.text
+    events = world.issuer.get(f"/v1/events?card={card}&limit=20").json()["data"]
+    told = [event["data"] for event in reversed(events) if event["type"] == "balance_changed"]
+    assert [(facts["direction"], facts["amount"]) for facts in told] == [
+        ("out", 10_000),
+        ("out", 10_000),
+        ("in", 4_000),
+        ("out", 10_000),
+    ]
+    assert told[0]["reference"] == TRACE["rrn"]
+    assert told[2]["reverses"] == second["id"]
+    assert told[3]["reference"] == "another"
+    assert first["decision"] == second["decision"] == "approve"

@@ -23,7 +23,7 @@ from zhiwei.gateways.http.journal import JournalRow, journal_page
 from zhiwei.gateways.http.pagination import ThePage, listed
 from zhiwei.gateways.http.problems import Fault, Problem
 from zhiwei.gateways.http.replies import replayed, reply
-from zhiwei.gateways.http.shapes import CardId, Currency, Instant, Line, ListOf, Shape, Token
+from zhiwei.gateways.http.shapes import CardId, Currency, Instant, Line, ListOf, Reference, Shape
 from zhiwei.gateways.http.times import instant_text
 
 router = APIRouter(prefix="/v1/postings", tags=["Postings"], route_class=Gate)
@@ -48,8 +48,13 @@ class PostingBody(WhichCard):
     )
     counterparty_tail: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,4}$")] | None = None
     counterparty_name: Line | None = None
-    reference: Token | None = Field(default=None, description="The bank's own reference of it.")
-    reverses: Token | None = Field(default=None, description="Reference of what it takes back.")
+    reference: Reference | None = Field(
+        default=None,
+        description="The bank's own, or RRN or id of the authorization: told once then.",
+    )
+    reverses: Reference | None = Field(
+        default=None, description="Reference, RRN or id of what it takes back."
+    )
 
 
 class PostingShape(Shape):

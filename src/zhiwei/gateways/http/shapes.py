@@ -41,6 +41,10 @@ Currency = Annotated[
 Network = Literal["unionpay", "visa", "visa-9g", "mastercard"]
 #: A reference of the network: visible ASCII. Of a card number its last four digits are kept.
 Token = Annotated[str, Field(pattern=r"^[!-~]{1,32}$"), AfterValidator(reference_without_number)]
+#: A reference of the bank: its own, an RRN, or an id of ours; of a card number the last four again.
+Reference = Annotated[
+    str, Field(pattern=r"^[!-~]{1,64}$"), AfterValidator(reference_without_number)
+]
 #: Text that people wrote, on one line. Of a card number in it its last four digits are kept.
 Line = Annotated[
     str,

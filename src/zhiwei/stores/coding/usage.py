@@ -64,6 +64,10 @@ def encode_usage(state: CardState, chain: bytes, last_entry: int, last_event: in
         _holds_list(state.holds),
         _inquiries_list(state.inquiries),
     ]
+    told = [hold.group for hold in state.holds if hold.is_told]
+    if told:
+        # Only where there are any, so that all other files stay as they were.
+        content.append(told)
     return sealed(pack(content), state.card_key, _PART)
 
 
@@ -85,7 +89,7 @@ def decode_usage(blob: bytes, card_key: bytes, settings: Settings) -> tuple[Card
             row[3],
             settings,
             usage,
-            _holds_of(row[12]) if row[12] else (),
+            _holds_of(row[12], row[14] if len(row) > 14 else []) if row[12] else (),
             _inquiries_of(row[13]) if row[13] else (),
         )
         return state, Places(row[4], row[5])
@@ -200,7 +204,7 @@ def _holds_list(holds: tuple[Hold, ...]) -> list[Any]:
     return flat
 
 
-def _holds_of(flat: list[Any]) -> tuple[Hold, ...]:
+def _holds_of(flat: list[Any], told: list[int]) -> tuple[Hold, ...]:
     return tuple(
         [
             Hold(
@@ -210,6 +214,7 @@ def _holds_of(flat: list[Any]) -> tuple[Hold, ...]:
                 flat[i + 3],
                 flat[i + 4],
                 bookings_of(flat[i + 5]),
+                flat[i] in told,
             )
             for i in range(0, len(flat), 6)
         ]

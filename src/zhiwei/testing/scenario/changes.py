@@ -26,6 +26,7 @@ from zhiwei.core.command import (
     Via,
 )
 from zhiwei.core.documents import etag
+from zhiwei.core.ids import entry_id
 from zhiwei.testing.scenario import settings
 from zhiwei.testing.scenario.lines import Words
 from zhiwei.testing.scenario.looks import View
@@ -190,13 +191,18 @@ def _gets_chip(words: Words, context: Context) -> Change:
 
 
 def _posts(words: Words, context: Context) -> Change:
-    """`posts -100.00 balance 900.00 business 银联消费 reverses R1 reference R2`."""
+    """`posts -100.00 balance 900.00 business 银联消费 reverses R1 reference R2`.
+
+    `of p1` and `reverses_of p1` give the id of a message instead of a reference.
+    """
     fields: dict[str, Any] = {"amount_minor": words.amount(context.currency)}
     fields |= {"balance_minor": None, "business": "消费"}
     while words.peek() in _POSTED:
         word = words.take()
         if word == "balance":
             fields["balance_minor"] = words.amount(context.currency)
+        elif word in ("of", "reverses_of"):
+            fields[_POSTED[word]] = _id_of(words, context.view)
         else:
             fields[_POSTED[word]] = words.take(f"a value after `{word}`")
     return Post(**fields)
@@ -211,6 +217,8 @@ _POSTED: Final = {
     "reverses": "reverses",
     "reference": "reference",
     "from_tail": "counterparty_tail",
+    "of": "reference",
+    "reverses_of": "reverses",
 }
 #: Everything that somebody may want of a card, beside card messages.
 CHANGES: Final[dict[str, Callable[[Words, Context], Change]]] = {
@@ -230,6 +238,14 @@ CHANGES: Final[dict[str, Callable[[Words, Context], Change]]] = {
     "gets_chip": _gets_chip,
     "posts": _posts,
 }
+
+
+def _id_of(words: Words, view: View) -> str:
+    """The id of the message that was sent under a label."""
+    label = words.take("a label")
+    if label not in view.sent:
+        raise words.line.error(f"nothing was sent as `{label}`")
+    return entry_id("auth", view.state.card_key, view.sent[label].version)
 
 
 def _left(words: Words, context: Context, what: str) -> str:

@@ -98,6 +98,8 @@ class Message:
     idempotency_key: str = ""
     #: Label whose identity it has where that is not its own.
     identity: str = ""
+    #: RRN where it is not the one that the label gives.
+    rrn: str = ""
 
 
 class MessageReader:
@@ -136,6 +138,7 @@ class MessageReader:
         self._usual(message.fields)
         own = message.label or f"{line.file}:{line.number}"
         _identify(message.fields, message.identity or own)
+        message.fields["rrn"] = message.rrn or message.fields["rrn"]
         return message
 
     def _amount(self, fields: dict[str, Any], words: Words) -> None:
@@ -174,7 +177,7 @@ class MessageReader:
                 original = _down_to(original, words, fields["currency"])
         if verb == "increments":
             fields["message_class"] = MessageClass.INCREMENT
-        for name in ("billing_amount_minor", "billing_currency", "auth_code"):
+        for name in ("billing_amount_minor", "billing_currency", "auth_code", "balance_minor"):
             fields.pop(name, None)
         return Message(fields, original)
 
@@ -210,9 +213,14 @@ class MessageReader:
                 fields["medium"] = _MEDIA[word]
             elif _is_place(word):
                 fields.update(_place(word, words.line))
-            elif word in ("at", "mcc", "terminal", "acquirer", "institution", "rrn", "name"):
+            elif word in ("at", "mcc", "terminal", "acquirer", "institution", "name"):
                 name = {"at": "merchant_id", "name": "merchant_name"}.get(word, word)
                 fields[name] = words.take(f"a value after `{word}`")
+            elif word == "rrn":
+                message.rrn = words.take("a retrieval reference number")
+                fields["rrn"] = message.rrn
+            elif word == "balance":
+                fields["balance_minor"] = words.amount(self.currency)
             elif word == "with_code_of":
                 fields["auth_code"] = self._code_of(words)
             elif word == "billed":

@@ -28,7 +28,7 @@ from zhiwei.core.controls import (
     Scope,
 )
 from zhiwei.core.documents import time_of_day_ms
-from zhiwei.core.policy import OnUnknown, Policy
+from zhiwei.core.policy import BalanceAlertsFrom, OnUnknown, Policy
 from zhiwei.core.windows import DailyWindow
 from zhiwei.testing.scenario.lines import Words, amount_minor
 
@@ -73,6 +73,9 @@ def changed_policy(policy: Policy, words: Words) -> Policy:
             change = {"challenges_per_hour": words.number()}
         elif word == "sms_may_not_approve":
             change = {"sms_may_approve": False}
+        elif word == "balance_alerts_from":
+            source = words.take("postings, authorizations or both")
+            change = {"balance_alerts_from": BalanceAlertsFrom[source.upper()]}
         elif word == "approve_when_a_rule_fails":
             change = {"refuse_when_a_rule_fails": False}
         else:

@@ -62,9 +62,14 @@ def quiet_hours(start: str, end: str) -> DailyWindow | None:
     """
     if not start and not end:
         return None
-    return DailyWindow(
-        time_of_day_ms(start, "/quiet_hours/start"), time_of_day_ms(end, "/quiet_hours/end")
-    )
+    place = "/quiet_hours"
+    opens_ms = time_of_day_ms(start, f"{place}/start")
+    closes_ms = time_of_day_ms(end, f"{place}/end")
+    try:
+        return DailyWindow(opens_ms, closes_ms)
+    except NotAllowedValueError as error:
+        pointer = f"{place}{error.pointer}"
+        raise NotAllowedValueError(pointer, error.code, str(error)) from None
 
 
 def check(channels: Mapping[str, Sequence[str]]) -> None:

@@ -44,6 +44,8 @@ DELETE /v1/cards/{card}/stop                                  ioc
 POST   /v1/cardholders/{cardholder}/kill_switch               ioc
 GET    /v1/cardholders/{cardholder}/kill_switch               ioc
 DELETE /v1/cardholders/{cardholder}/kill_switch               ioc
+GET    /v1/cardholders/{cardholder}/message_preferences       ioc
+PUT    /v1/cardholders/{cardholder}/message_preferences       ioc
 POST   /v1/cards/{card}/exceptions                            ioc
 GET    /v1/cards/{card}/exceptions                            ioc
 GET    /v1/cards/{card}/exceptions/{exception}                ioc
@@ -219,6 +221,8 @@ def test_another_persons_things_do_not_exist(world: World) -> None:
         ("GET", f"/v1/cards/{other}/exceptions"),
         ("GET", f"/v1/cardholders/{theirs}"),
         ("POST", f"/v1/cardholders/{theirs}/kill_switch"),
+        ("GET", f"/v1/cardholders/{theirs}/message_preferences"),
+        ("PUT", f"/v1/cardholders/{theirs}/message_preferences"),
         ("GET", f"/v1/authorizations/{decided['id']}"),
         ("GET", f"/v1/authorizations/{decided['id']}/evaluations"),
         ("GET", f"/v1/authorizations?card={other}"),

@@ -191,6 +191,10 @@ delete from inbound where position in (
 -- All the counts.
 select channel, status, amount from tally where amount <> 0;
 
+-- name: queued
+-- How many of a channel wait.
+select amount from tally where channel = ? and status = 0;
+
 -- name: oldest_queued
 -- The first of a channel that still waits.
 select planned_ms from message where status = 0 and channel = ? order by position limit 1;

@@ -20,6 +20,7 @@ from zhiwei.cli.keys import keys
 from zhiwei.cli.messages import messages
 from zhiwei.cli.serve import serve
 from zhiwei.cli.simulate import simulate
+from zhiwei.cli.texts import texts
 from zhiwei.cli.transfer import backup, export, take_in
 from zhiwei.cli.verify import verify
 from zhiwei.core.errors import ZhiweiError
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (serve, demo, simulate, decide, verify, export, backup):
+for command in (serve, demo, simulate, decide, verify, export, backup, texts):
     app.command()(command)
 app.command("import")(take_in)
 app.add_typer(keys, name="keys")

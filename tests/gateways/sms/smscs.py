@@ -48,17 +48,18 @@ class Desk:
     inbound: list[Inbound] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     failures: int = 0
+    is_slow: bool = False
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def receipt(self, receipt: Receipt) -> None:
         """Note a receipt."""
-        self._fail()
+        await self._try()
         self.receipts.append(receipt)
         self.news.set()
 
     async def received(self, inbound: Inbound) -> None:
         """Note a text."""
-        self._fail()
+        await self._try()
         self.inbound.append(inbound)
         self.news.set()
 
@@ -73,7 +74,9 @@ class Desk:
             self.news.clear()
             await self.news.wait()
 
-    def _fail(self) -> None:
+    async def _try(self) -> None:
+        if self.is_slow:
+            await asyncio.sleep(0.000_1)
         if self.failures:
             self.failures -= 1
             raise OSError("the disk is full")

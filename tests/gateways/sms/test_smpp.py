@@ -12,6 +12,21 @@ from tests.messaging.endpoints import run
 
 from zhiwei.messaging.model import Status, Verdict
 
+# Its types do not name them.
+TLV_RECEIPTED_MESSAGE_ID = 0x001E
+TLV_MESSAGE_STATE = 0x0427
+TLV_SAR_MSG_REF_NUM = 0x020C
+TLV_SAR_TOTAL_SEGMENTS = 0x020E
+TLV_SAR_SEGMENT_SEQNUM = 0x020F
+TLV_MESSAGE_PAYLOAD = 0x0424
+ESME_RTHROTTLED = 0x0058
+ESME_RMSGQFUL = 0x0014
+ESME_RINVDSTADR = 0x000B
+ESME_RINVMSGLEN = 0x0001
+ESME_RUNKNOWNERR = 0x00FF
+ESME_RSYSERR = 0x0008
+ESME_RINVSRCADR = 0x000A
+
 SHORT = "【智卫】您尾号1234的卡于23:41在境外消费。是本人请回1，不是回0。"
 LONG = "【智卫】" + "您尾号1234的卡被拒绝：境外线上锁已开，𠮷野家。" * 8
 
@@ -147,8 +162,8 @@ def test_receipts_for_unknown_ids_and_odd_receipts_are_passed_on_or_dropped() ->
             ):
                 body = text.encode()
                 assert await smsc.deliver("", body=body, esm_class=4, data_coding=0) == 0
-            state = [smpp34.Tlv(smpp34.TLV_RECEIPTED_MESSAGE_ID, b"4714\0")]
-            state.append(smpp34.Tlv(smpp34.TLV_MESSAGE_STATE, b"\5"))
+            state = [smpp34.Tlv(TLV_RECEIPTED_MESSAGE_ID, b"4714\0")]
+            state.append(smpp34.Tlv(TLV_MESSAGE_STATE, b"\5"))
             assert await smsc.deliver("", body=b"x", tlvs=state) == 0
             found = [(one.remote_id, one.status, one.detail) for one in desk.receipts]
             assert found == [
@@ -199,7 +214,7 @@ def test_what_is_throttled_is_taken_later_without_repeating_parts() -> None:
     async def scenario() -> None:
         desk = Desk()
         async with rust_smsc() as smsc, channel(smsc.port, desk) as sms_channel:
-            smsc.statuses = [0, smpp34.ESME_RTHROTTLED, smpp34.ESME_RMSGQFUL]
+            smsc.statuses = [0, ESME_RTHROTTLED, ESME_RMSGQFUL]
             for _ in range(2):
                 answer = await sms_channel.send(sms(LONG))
                 assert answer.verdict is Verdict.TRY_LATER
@@ -219,11 +234,11 @@ def test_what_is_throttled_is_taken_later_without_repeating_parts() -> None:
 @pytest.mark.parametrize(
     ("status", "verdict", "is_down"),
     [
-        (smpp34.ESME_RINVDSTADR, Verdict.REFUSED, False),
-        (smpp34.ESME_RINVMSGLEN, Verdict.REFUSED, False),
-        (smpp34.ESME_RUNKNOWNERR, Verdict.TRY_LATER, False),
-        (smpp34.ESME_RSYSERR, Verdict.TRY_LATER, True),
-        (smpp34.ESME_RINVSRCADR, Verdict.TRY_LATER, True),
+        (ESME_RINVDSTADR, Verdict.REFUSED, False),
+        (ESME_RINVMSGLEN, Verdict.REFUSED, False),
+        (ESME_RUNKNOWNERR, Verdict.TRY_LATER, False),
+        (ESME_RSYSERR, Verdict.TRY_LATER, True),
+        (ESME_RINVSRCADR, Verdict.TRY_LATER, True),
     ],
 )
 def test_what_a_status_means(status: int, verdict: Verdict, is_down: bool) -> None:
@@ -346,9 +361,9 @@ def _part(text: str, kind: str, place: int, count: int) -> dict[str, object]:
     size = -(-len(raw) // count) | 1
     body = raw[(place - 1) * size : place * size]
     if kind == "sar":
-        values = ((smpp34.TLV_SAR_MSG_REF_NUM, b"\x12\x34"), (smpp34.TLV_SAR_TOTAL_SEGMENTS, count))
+        values = ((TLV_SAR_MSG_REF_NUM, b"\x12\x34"), (TLV_SAR_TOTAL_SEGMENTS, count))
         tlvs = [smpp34.Tlv(tag, bytes([v]) if isinstance(v, int) else v) for tag, v in values]
-        tlvs.append(smpp34.Tlv(smpp34.TLV_SAR_SEGMENT_SEQNUM, bytes([place])))
+        tlvs.append(smpp34.Tlv(TLV_SAR_SEGMENT_SEQNUM, bytes([place])))
         return {"body": body, "tlvs": tlvs}
     head = b"\5\0\3\x7f" if kind == "8" else b"\6\x08\4\x12\x34"
     return {"body": head + bytes((count, place)) + body, "esm_class": 0x40}
@@ -395,7 +410,7 @@ def test_a_long_reply_in_message_payload_is_one_text() -> None:
         desk = Desk()
         async with rust_smsc() as smsc, channel(smsc.port, desk):
             raw = ("不是本人，" * 60).encode("utf-16-be")
-            tlv = smpp34.Tlv(smpp34.TLV_MESSAGE_PAYLOAD, raw)
+            tlv = smpp34.Tlv(TLV_MESSAGE_PAYLOAD, raw)
             assert await smsc.deliver("", body=b"", tlvs=[tlv]) == 0
             assert desk.inbound[0].text == "不是本人，" * 60
 

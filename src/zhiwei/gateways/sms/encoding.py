@@ -29,6 +29,9 @@ _CONTROLS: Final = re.compile(rb"[\x03-\x09\x0b\x0c\x0e-\x1a\x1c-\x1f]")
 _GB2312: Final = re.compile(rb"(?:[\x00-\x7f]|[\xa1-\xf7][\xa1-\xfe])*")
 #: GB 18030, as gateways of the mainland number it.
 _GB18030_CODING: Final = 15
+_ASCII: Final = 1
+_LATIN_1: Final = 3
+_STRANGE_IN_LATIN: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
 _UTF16_BOMS: Final = (b"\xfe\xff", b"\xff\xfe")
 
 
@@ -104,10 +107,14 @@ def _decoded(body: bytes, data_coding: int) -> str:
         return _read_ucs2(body)
     if data_coding == _GB18030_CODING:
         return _tried(body, "gb18030") or _guessed(body)
+    if data_coding == _LATIN_1 and not _STRANGE_IN_LATIN.search(body):
+        # Pairs of accented capitals are Chinese in GB 2312; nobody writes them in a row.
+        text = _tried(body, "utf-8") or (_GB2312.fullmatch(body) and _tried(body, "gb2312")) or ""
+        return text or body.decode("latin-1")
     is_seven_bit = not any(byte > 0x7F for byte in body)
     if not is_seven_bit or _looks_like_ucs2(body):
         return _guessed(body)
-    if data_coding in (1, 3):
+    if data_coding in (_ASCII, _LATIN_1):
         return body.decode("latin-1")
     return str(_GSM7.decode(body, "replace")[0])
 

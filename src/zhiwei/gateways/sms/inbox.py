@@ -105,6 +105,8 @@ class Inbox:
 
     async def put(self, sequence: int, pdu: bytes) -> None:
         """Take a deliver_sm from the wire; turn it away if too many wait."""
+        # What came in one go is read without a pause; the one who handles it must have a turn too.
+        await asyncio.sleep(0)
         try:
             self._waiting.put_nowait(_Arrived(self._line, sequence, pdu))
         except asyncio.QueueFull:

@@ -110,7 +110,9 @@ def smpp_settings(table: Table, *, only_loopback: bool) -> SmppSettings:
         inbox=inbox,
         answer_s=answer_s,
         total_s=3 * answer_s,
+        connect_s=table.whole("connect_seconds", 5, 1, 60),
         enquire_s=table.whole("enquire_seconds", 20, 1, 600),
+        enquire_answer_s=table.whole("enquire_answer_seconds", 10, 1, 120),
         throttle_ms=table.whole("throttle_pause_ms", 1_000, 10, 60_000),
     )
     table.done()

@@ -124,7 +124,7 @@ async def run_house(
         await _keep_policy(engine, store.reader(), policy, clock.now_ms())
         door = _door(options, codes, vault.card_key, metrics)
         entry = ThreadEntry(engine, asyncio.get_running_loop())
-        words = load_sentences()
+        words = load_sentences(delivery.alerts.signatures)
         around = Surroundings(
             data_dir=options.data_dir,
             reader=store.reader(),

@@ -8,7 +8,6 @@ ever split.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -19,6 +18,7 @@ GSM7_BASIC: Final = frozenset(
 )
 #: Behind an escape, so two septets each.
 GSM7_EXTENSION: Final = frozenset("\f^{}\\[~]|€")
+_GSM7: Final = GSM7_BASIC | GSM7_EXTENSION
 _BASIC_PLANE_LAST: Final = "\uffff"
 
 
@@ -52,23 +52,22 @@ class Size:
 
 def encoding_of(text: str) -> Encoding:
     """GSM 7-bit where every character is in it, else UCS-2."""
-    is_gsm7 = all(c in GSM7_BASIC or c in GSM7_EXTENSION for c in text)
-    return Encoding.GSM7 if is_gsm7 else Encoding.UCS2
+    return Encoding.GSM7 if _GSM7.issuperset(text) else Encoding.UCS2
 
 
 def size_of(text: str) -> Size:
     """Encoding, units and number of parts of a text."""
     encoding = encoding_of(text)
-    weight = _weight_in(encoding)
-    return Size(encoding, sum([weight(c) for c in text]), len(split(text)))
+    units = _units(text, encoding)
+    return Size(encoding, units, 1 if units <= encoding.single else len(split(text)))
 
 
 def split(text: str) -> list[str]:
     """The text as it is cut into parts; one part for a text that fits."""
     encoding = encoding_of(text)
-    weight = _weight_in(encoding)
-    if sum([weight(c) for c in text]) <= encoding.single:
+    if _units(text, encoding) <= encoding.single:
         return [text]
+    weight = _septets if encoding is Encoding.GSM7 else _utf16_units
     parts: list[str] = []
     begin = used = 0
     for place, character in enumerate(text):
@@ -80,8 +79,11 @@ def split(text: str) -> list[str]:
     return [*parts, text[begin:]]
 
 
-def _weight_in(encoding: Encoding) -> Callable[[str], int]:
-    return _septets if encoding is Encoding.GSM7 else _utf16_units
+def _units(text: str, encoding: Encoding) -> int:
+    """Septets, or UTF-16 units; half a pair, which no network takes, counts as one."""
+    if encoding is Encoding.GSM7:
+        return len(text) + sum([text.count(c) for c in GSM7_EXTENSION])
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _septets(character: str) -> int:

@@ -140,6 +140,8 @@ class Sentences:
                 said[name] = f"{currency} {major_units(value, currency)}"
             elif name.endswith("_ms") and isinstance(value, int):
                 said[name] = (_EPOCH + timedelta(milliseconds=value)).isoformat("T", "seconds")
+            elif isinstance(value, str):
+                said[name] = value
             else:
                 said[name] = _joined(value, language, {})
         return said

@@ -67,6 +67,9 @@ class EventKind(IntEnum):
     CHALLENGE_UNDELIVERABLE = 25
     #: An authorization was taken back, wholly or in part (冲正, 撤销).
     TRANSACTION_REVERSED = 26
+    #: The holder's phone, e-mail or device is new: old and new contact hear of it, and loosenings
+    #: wait until `until_ms`.
+    CONTACT_CHANGED = 27
 
     @property
     def word(self) -> str:
@@ -83,6 +86,7 @@ NEVER_MUTED: Final = frozenset(
         EventKind.STOP_LIFTED,
         EventKind.LOOSENING_PENDING,
         EventKind.CONFLICT_SEEN,
+        EventKind.CONTACT_CHANGED,
     )
 )
 #: What only the house and its operators need to hear of.

@@ -29,7 +29,7 @@ from zhiwei.core.command import (
 from zhiwei.core.controls import Control, Limits, Period
 from zhiwei.core.documents import document_of, etag
 from zhiwei.core.entry import Entry, Flag
-from zhiwei.core.event import Event, EventKind
+from zhiwei.core.event import Event, EventFacts, EventKind
 from zhiwei.core.finding import Outcome
 from zhiwei.core.result import Audit, Rejection, Result, rejected
 from zhiwei.guardian import challenges, permissions, stops
@@ -176,10 +176,17 @@ def _update_card(case: Case, change: UpdateCard) -> Result:
         return unchanged(case)
     old_text = json.dumps({"status": profile.status.name.lower(), "has_chip": profile.has_chip})
     new_text = json.dumps({"status": after.status.name.lower(), "has_chip": after.has_chip})
+    events: list[Event] = []
+    if after != profile:
+        events.append(Event(EventKind.CARD_UPDATED, {"old": old_text, "new": new_text}))
+    if change.contact_is_new:
+        now_ms = case.moment.now_ms
+        facts: EventFacts = {"tail": profile.tail, "at_ms": now_ms, "until_ms": new_until}
+        events.append(Event(EventKind.CONTACT_CHANGED, facts))
     return changed(
         case,
         settings=replace(settings, profile=after, new_contact_until_ms=new_until),
-        events=(Event(EventKind.CARD_UPDATED, {"old": old_text, "new": new_text}),),
+        events=tuple(events),
         audits=(Audit("card.updated", profile.tail, old_text, new_text),),
     )
 

@@ -14,7 +14,6 @@ from typing import Final
 from zhiwei.core.card_state import CardState, ChallengeState
 from zhiwei.core.event import NEVER_MUTED, NOT_FOR_CARDHOLDERS, EventKind
 from zhiwei.messaging.model import EMAIL, PUSH, SMS
-from zhiwei.messaging.tellers import is_contact_change
 from zhiwei.ports import EventRow
 
 #: What a cardholder may choose from.
@@ -63,6 +62,7 @@ WAYS: Final[Mapping[EventKind, Ways]] = {
     EventKind.BINDING_REMOVED: _NOTE,
     EventKind.BINDING_SWITCHED: _NOTE,
     EventKind.CARD_UPDATED: _NOTE,
+    EventKind.CONTACT_CHANGED: _LOOSENING,
     EventKind.CHALLENGE_EXPIRED: _NOTE,
     EventKind.TRANSACTION_REVERSED: _NOTE,
 }
@@ -81,6 +81,7 @@ def loosens(row: EventRow) -> bool:
             | EventKind.LOOSENING_TOOK_EFFECT
             | EventKind.STOP_LIFTED
             | EventKind.PERMISSION_GRANTED
+            | EventKind.CONTACT_CHANGED
         ):
             return True
         case EventKind.CONTROL_UPDATED:
@@ -88,7 +89,7 @@ def loosens(row: EventRow) -> bool:
         case EventKind.BINDING_SWITCHED:
             return facts.get("now") == "open"
         case _:
-            return is_contact_change(row)
+            return False
 
 
 def is_urgent(row: EventRow) -> bool:

@@ -42,7 +42,6 @@ from zhiwei.messaging.model import (
 from zhiwei.messaging.preferences import Preferences, preferences_of
 from zhiwei.messaging.settings import MessagingSettings
 from zhiwei.messaging.subscribers import Subscribers, monotonic_ms
-from zhiwei.messaging.tellers import is_contact_change
 from zhiwei.messaging.texts import Texts
 from zhiwei.ports import Cardholder, EventRow, MessagePreferences, Reader
 
@@ -127,7 +126,7 @@ class Planner:
         holder = self._reader.record(Cardholder, state.settings.profile.cardholder)
         if holder is None:
             return self._nowhere(row, "zh", "the card has no holder")
-        if is_contact_change(row) and not self._is_first_card(state):
+        if row.event.kind is EventKind.CONTACT_CHANGED and not self._is_first_card(state):
             # The person is told once, not once for each card.
             return []
         record = self._reader.record(MessagePreferences, holder.id)

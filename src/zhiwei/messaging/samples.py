@@ -234,7 +234,7 @@ _SAMPLES: Final[tuple[tuple[str, EventFacts], ...]] = (
         "card_updated",
         {"old": _ACTIVE, "new": '{"status": "frozen", "has_chip": true}'},
     ),
-    ("card_updated.contact", {"old": _ACTIVE, "new": _ACTIVE}),
+    ("contact_changed", {"at_ms": NOON_MS, "until_ms": NOON_MS + 43_200_000}),
     ("case_opened", {"challenge": "chg_sample", "reference": "123456"}),
     ("rule_failed", {"controls": ["night_lock"]}),
     ("challenge_expired", {"challenge": "chg_sample", "reference": "123456"}),

@@ -15,7 +15,6 @@ from zhiwei.core.event import EventKind
 from zhiwei.core.reason import Reason
 from zhiwei.messaging import wording
 from zhiwei.messaging.telling import Said, Telling
-from zhiwei.ports import EventRow
 from zhiwei.words.remedies import remedy_of
 
 #: What a question by SMS may be answered with "yes", if the issuer's policy lets it.
@@ -260,16 +259,6 @@ def _binding(telling: Telling, said: Said) -> str:
     return "opened" if facts.get("now") == "open" else ""
 
 
-def is_contact_change(row: EventRow) -> bool:
-    """Whether "the card was updated" says that its holder's phone or e-mail is new.
-
-    The card itself is then as it was before.
-    """
-    facts = row.event.facts
-    is_update = row.event.kind is EventKind.CARD_UPDATED
-    return is_update and bool(facts.get("new")) and facts.get("new") == facts.get("old")
-
-
 def _card(telling: Telling, said: Said) -> str:
     try:
         after = json.loads(str(telling.facts.get("new", "")))
@@ -277,7 +266,11 @@ def _card(telling: Telling, said: Said) -> str:
     except (ValueError, TypeError, KeyError):
         word = "other"
     said["status"] = telling.say_one_of("status", word, "other")
-    return "contact" if is_contact_change(telling.row) else ""
+    return ""
+
+
+def _contact(telling: Telling, said: Said) -> str:
+    return ""
 
 
 def _for_operators(telling: Telling, said: Said) -> str:
@@ -314,6 +307,7 @@ TELLERS: Final[Mapping[EventKind, Teller]] = {
     EventKind.BINDING_REMOVED: _binding,
     EventKind.BINDING_SWITCHED: _binding,
     EventKind.CARD_UPDATED: _card,
+    EventKind.CONTACT_CHANGED: _contact,
     EventKind.CASE_OPENED: _for_operators,
     EventKind.RULE_FAILED: _for_operators,
     EventKind.CHALLENGE_EXPIRED: _unanswered,

@@ -153,7 +153,7 @@ class Texts:
             "signature": "" if channel == PUSH else self._signatures[language],
         }
         variant = TELLERS[kind](telling, said)
-        is_at_bank = is_former or variant == "contact"
+        is_at_bank = is_former or kind is EventKind.CONTACT_CHANGED
         not_you = "former" if is_at_bank else _way(channel)
         said["not_you"] = telling.say(f"not_you.{not_you}", {"tail": tail})
         if kind is EventKind.CHALLENGE_CREATED:

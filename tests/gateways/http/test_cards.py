@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.gateways.http.house import OTHER_PAN, PAN, World
+
+from zhiwei.core.command import NETWORK
+from zhiwei.ports import Cardholder
 
 
 def test_a_card_is_registered_and_its_number_is_never_shown(world: World) -> None:
@@ -160,6 +165,56 @@ def test_a_cardholder_is_kept_and_changed(world: World) -> None:
     removed = world.strong.remove(card, "card_lock")
     assert removed.status_code == 202
     assert removed.json()["available_at"] == "2025-11-24T16:00:00.000Z"
+
+
+def test_what_was_replaced_is_kept_for_thirty_days_and_shown_to_nobody(world: World) -> None:
+    """Each card tells of the change; of several changes the owner's own contact is kept."""
+    own = "+8613800138000"
+    holder = world.cardholder(phone=own, email="w@example.com")
+    cards = [world.card(cardholder=holder), world.card(OTHER_PAN, cardholder=holder)]
+    path = f"/v1/cardholders/{holder}"
+
+    def contacts() -> tuple[str, str, str]:
+        kept = world.house.reader.record(Cardholder, holder)
+        assert kept is not None
+        return kept.phone, kept.former_phone, kept.former_email
+
+    def told(card: str) -> int:
+        rows = world.issuer.get(f"/v1/events?card={card}&limit=50").json()["data"]
+        return sum(row["type"] == "contact_changed" for row in rows)
+
+    shown = world.issuer.patch(path, {"phone": "+6591234567"})
+    assert own not in shown.text + world.issuer.get(path).text
+    assert contacts() == ("+6591234567", own, "")
+    assert [told(card) for card in cards] == [1, 1]
+    world.issuer.patch(path, {"name": "王"})
+    world.issuer.patch(path, {"phone": "+6591234567"})
+    assert [told(card) for card in cards] == [1, 1]
+    world.at("2025-11-24T04:00:01.000Z")
+    world.issuer.patch(path, {"phone": "+6591234568", "email": ""})
+    assert contacts() == ("+6591234568", own, "w@example.com")
+    assert [told(card) for card in cards] == [2, 2]
+    world.issuer.patch(path, {"phone": own})
+    assert contacts() == (own, "+6591234568", "w@example.com")
+    world.at("2025-12-24T04:00:01.000Z")
+    world.issuer.patch(path, {"email": "x@example.com"})
+    assert contacts() == (own, "", "")
+
+
+def test_a_change_that_did_not_reach_the_cards_is_made_good_when_it_is_said_again(
+    world: World,
+) -> None:
+    """The new number is kept before the cards are told, so a crash between leaves them behind."""
+    holder = world.cardholder(phone="+8613800138000")
+    card = world.card(cardholder=holder)
+    kept = world.house.reader.record(Cardholder, holder)
+    assert kept is not None
+    now_ms = world.house.clock.now_ms()
+    halfway = replace(kept, phone="+6591234567", former_phone=kept.phone, contact_changed_ms=now_ms)
+    world.run(world.store.keep([halfway], [], NETWORK, now_ms))
+    world.issuer.patch(f"/v1/cardholders/{holder}", {"phone": "+6591234567"})
+    rows = world.issuer.get(f"/v1/events?card={card}").json()["data"]
+    assert [row["type"] for row in rows] == ["contact_changed"]
 
 
 def test_a_phone_may_be_called_as_elsewhere(world: World) -> None:

@@ -156,6 +156,22 @@ def test_an_exception_can_be_ended_early_by_anybody_who_may(world: World) -> Non
     assert own.get(f"{path}/{made}").json()["code"] == "permission_not_found"
 
 
+def test_the_kill_switch_covers_cards_that_come_after_it(world: World) -> None:
+    """A new card of the person is stopped from the start; other persons' are not."""
+    holder = world.cardholder()
+    world.card(cardholder=holder)
+    world.issuer.post(f"/v1/cardholders/{holder}/kill_switch")
+    later = world.issuer.post("/v1/cards", {"pan": OTHER_PAN, "cardholder": holder})
+    assert (later.status_code, later.json()["stopped"]) == (201, True)
+    card = later.json()["id"]
+    assert world.issuer.get(f"/v1/cards/{card}/stop").json()["source"] == "kill_switch"
+    assert world.decision(card)["reasons"][0]["code"] == "stop_payment_active"
+    elsewhere = world.issuer.post("/v1/cards", {"pan": "4000056655665556"}).json()
+    assert elsewhere["stopped"] is False
+    world.strong.delete(f"/v1/cardholders/{holder}/kill_switch")
+    assert world.issuer.get(f"/v1/cards/{card}").json()["stopped"] is False
+
+
 def test_an_exception_waits_while_the_contact_is_new(house_with: Callable[..., World]) -> None:
     """202 with `available_at`, twelve hours later."""
     world = house_with()

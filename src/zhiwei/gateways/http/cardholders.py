@@ -31,6 +31,7 @@ from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Anything, Body, Instant, Line, ListOf, Shape
 from zhiwei.gateways.http.times import instant_text
 from zhiwei.messaging.numbers import e164, squeezed
+from zhiwei.messaging.planner import FORMER_CONTACT_MS
 from zhiwei.ports import Cardholder
 from zhiwei.vault import holds_card_number
 
@@ -158,10 +159,10 @@ async def change(
     """Say something new of a person.
 
     A new phone number or e-mail makes the person's loosenings wait their cooling-off for a while:
-    who has taken over a number shall not open the locks with it.
+    who has taken over a number shall not open the locks with it. Old and new contact are told.
     """
     old = reachable_cardholder(house, caller, cardholder)
-    new = replace(
+    wished = replace(
         old,
         name=old.name if body.name is None else body.name,
         locale=old.locale if body.locale is None else body.locale,
@@ -169,15 +170,37 @@ async def change(
         email=old.email if body.email is None else _email(body.email),
         metadata=old.metadata if body.metadata is None else _metadata(body.metadata),
     )
-    if (new.phone, new.email) != (old.phone, old.email):
-        wait = UpdateCard(contact_is_new=True)
-        states = cards_of(house, old.id)
-        if states:
-            await house.submit([change_command(caller, s.card_key, wait) for s in states])
+    new = with_former_contact(old, wished, house.clock.now_ms())
     if new != old:
+        # Before the cards: what they tell then goes to both contacts.
         audit = Audit("cardholder.updated", old.id, _told(old), _told(new))
         await house.keep((new,), (audit,), caller.actor)
+    states = cards_of(house, old.id) if (body.phone, body.email) != (None, None) else []
+    if (new.phone, new.email) == (old.phone, old.email):
+        # Said again: an earlier try may not have reached all cards.
+        states = [s for s in states if s.settings.new_contact_until_ms < new.contact_changed_ms]
+    if states:
+        wait = UpdateCard(contact_is_new=True)
+        await house.submit([change_command(caller, s.card_key, wait) for s in states])
     return reply(cardholder_document(new))
+
+
+def with_former_contact(old: Cardholder, new: Cardholder, now_ms: int) -> Cardholder:
+    """A changed cardholder, who remembers for 30 days (`FORMER_CONTACT_MS`) what was replaced.
+
+    Of several changes within that time the first one counts: who takes over an account and changes
+    the number twice does not get rid of the owner's.
+    """
+    if (new.phone, new.email) == (old.phone, old.email):
+        return new
+    is_recent = old.contact_changed_ms > 0 and now_ms < old.contact_changed_ms + FORMER_CONTACT_MS
+    phone = old.former_phone if is_recent else ""
+    email = old.former_email if is_recent else ""
+    if new.phone != old.phone and phone in ("", new.phone):
+        phone = old.phone
+    if new.email != old.email and email in ("", new.email):
+        email = old.email
+    return replace(new, former_phone=phone, former_email=email, contact_changed_ms=now_ms)
 
 
 def _email(text: str) -> str:

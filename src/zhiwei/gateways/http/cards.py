@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from zhiwei.core.card_state import CardState, CardStatus, Profile
-from zhiwei.core.command import Register, UpdateCard
+from zhiwei.core.card_state import CardState, CardStatus, Profile, StopSource
+from zhiwei.core.command import PlaceStop, Register, UpdateCard
 from zhiwei.core.controls import CONTROL_TYPES
 from zhiwei.core.entry import LimitReport
 from zhiwei.core.errors import ZhiweiError
@@ -28,7 +28,7 @@ from zhiwei.gateways.http.caller import (
     reachable_cardholder,
 )
 from zhiwei.gateways.http.card_messages import known_currency
-from zhiwei.gateways.http.commands import carried_out, change_command, state_after
+from zhiwei.gateways.http.commands import accepted, carried_out, change_command, state_after
 from zhiwei.gateways.http.controls import CardPath
 from zhiwei.gateways.http.gate import Gate, call
 from zhiwei.gateways.http.house import Document, House
@@ -48,6 +48,7 @@ from zhiwei.gateways.http.shapes import (
     Pan,
     Shape,
 )
+from zhiwei.gateways.http.stops import kill_switch_stands
 from zhiwei.gateways.http.times import instant_text
 from zhiwei.ports import Cardholder
 
@@ -139,8 +140,17 @@ async def register(
             status=CardStatus.ACTIVE,
             created_ms=house.clock.now_ms(),
         )
-        result = await carried_out(house, change_command(caller, card_key, Register(profile)))
-        state = state_after(house, result, card_key)
+        stands = kill_switch_stands(house, holder.id)
+        commands = [change_command(caller, card_key, Register(profile))]
+        if stands:
+            commands.append(change_command(caller, card_key, PlaceStop(StopSource.KILL_SWITCH)))
+        results = await house.submit(commands)
+        result = accepted(results[0])
+        if not stands and kill_switch_stands(house, holder.id):
+            # It was pulled meanwhile, and may not have seen this card.
+            stop = change_command(caller, card_key, PlaceStop(StopSource.KILL_SWITCH))
+            results = [*results, *await house.submit([stop])]
+        state = state_after(house, results[-1], card_key)
         return Made(card_document(state), status=200 if result.is_repeat else 201)
 
     return await once(request, house, caller, "cards", work)

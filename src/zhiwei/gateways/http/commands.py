@@ -53,6 +53,15 @@ async def carried_out(house: House, command: Command) -> Result:
         Problem: the command was rejected.
     """
     (result,) = await house.submit([command])
+    return accepted(result)
+
+
+def accepted(result: Result) -> Result:
+    """A result that is no rejection.
+
+    Raises:
+        Problem: the command was rejected.
+    """
     if result.rejection is not None:
         raise problem_of_rejection(result.rejection)
     return result

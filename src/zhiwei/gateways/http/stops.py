@@ -28,7 +28,7 @@ from zhiwei.gateways.http.cardholders import CardholderPath
 from zhiwei.gateways.http.commands import carried_out, change_command, state_after
 from zhiwei.gateways.http.controls import CardPath
 from zhiwei.gateways.http.gate import Gate, call
-from zhiwei.gateways.http.house import Document
+from zhiwei.gateways.http.house import Document, House
 from zhiwei.gateways.http.idempotency import digest_for
 from zhiwei.gateways.http.journal import cards_of
 from zhiwei.gateways.http.problems import Problem, problem_of_rejection
@@ -112,14 +112,22 @@ async def lift(house: TheHouse, caller: TheCaller, card: CardPath) -> Response:
 async def pull(
     request: Request, house: TheHouse, caller: TheCaller, cardholder: CardholderPath
 ) -> Response:
-    """Stop all cards at once, all or none; cards that are stopped already stay so."""
+    """Stop all cards at once, all or none; cards that are stopped already stay so.
+
+    A card that is registered for the person while the switch is pulled is stopped from the start.
+    """
     holder = reachable_cardholder(house, caller, cardholder)
     key = digest_for(request, caller, "kill_switch")
     change = PlaceStop(StopSource.KILL_SWITCH)
-    states = cards_of(house, holder.id)
-    commands = [change_command(caller, s.card_key, change, key) for s in states]
-    results = await house.submit(commands) if commands else []
-    _check(results, ())
+    results: list[Result] = []
+    reached: set[bytes] = set()
+    # Once more for cards that were registered meanwhile.
+    for _ in range(2):
+        states = [s for s in cards_of(house, holder.id) if s.card_key not in reached]
+        reached.update(s.card_key for s in states)
+        commands = [change_command(caller, s.card_key, change, key) for s in states]
+        results += await house.submit(commands) if commands else []
+        _check(results, ())
     was_done = any(result.is_repeat and result.entry is not None for result in results)
     document = _kill_switch(holder.id, cards_of(house, holder.id))
     return reply(document, headers=replayed(was_done))
@@ -154,6 +162,11 @@ async def release(house: TheHouse, caller: TheCaller, cardholder: CardholderPath
     results = await house.submit([change_command(caller, s.card_key, change) for s in states])
     _check(results, (Rejection.STOP_NOT_FOUND,))
     return reply(_kill_switch(holder.id, cards_of(house, holder.id)))
+
+
+def kill_switch_stands(house: House, cardholder: str) -> bool:
+    """Whether the kill switch of a person holds any of their cards."""
+    return any(_is_by_switch(state) for state in cards_of(house, cardholder))
 
 
 def stop_document(state: CardState) -> Document:

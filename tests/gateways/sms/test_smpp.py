@@ -336,6 +336,20 @@ def test_an_smsc_that_never_answers_makes_the_channel_down() -> None:
     run(scenario())
 
 
+def test_the_same_words_written_again_are_another_text() -> None:
+    """Where the SMSC knows that we have the first; its id is another one then."""
+
+    async def scenario() -> None:
+        desk = Desk()
+        async with rust_smsc() as smsc, channel(smsc.port, desk, repeat_seconds=0):
+            for _ in range(3):
+                assert await smsc.deliver("是") == 0
+            assert [one.text for one in desk.inbound] == ["是"] * 3
+            assert len({one.id for one in desk.inbound}) == 3
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("count", [2, 3])
 def test_parts_of_a_long_reply_come_in_any_order_as_one_text(count: int) -> None:
     """8-bit and 16-bit references and SAR parameters; all parts are answered with the whole."""

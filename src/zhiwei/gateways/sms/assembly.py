@@ -21,7 +21,7 @@ PARTS_MAX: Final = 32
 PART_BYTES_MAX: Final = 1_024
 _HALVES_MAX: Final = 1_000
 _DIGESTS_MAX: Final = 20_000
-#: A text that comes again within a process's memory is one; an id stands for a bucket this long.
+#: An id is the same for so long where nothing else is remembered.
 _BUCKET_MS: Final = 600_000
 
 
@@ -129,37 +129,55 @@ class Assembly:
 
 @final
 class Repeats:
-    """Tells a text that an SMSC sends twice from one that a person writes twice.
+    """Tells a text that an SMSC brings twice from one that a person writes twice.
 
-    Both look alike; what comes again within `window_ms` is taken for the former. Ids follow from
-    content and time, so that a text that comes again after a crash has its old id in most cases.
+    Both look alike. On one line, where the SMSC has heard that we have the first, only what comes
+    again at once is the same; on a new line it may not have heard it, and has more time. Ids follow
+    from content and time, so that a text that is brought again after a crash of ours has its old
+    id too, unless ten-minute buckets changed in between.
     """
 
-    def __init__(self, window_ms: int) -> None:
-        self._window_ms: Final = window_ms
+    def __init__(self, same_line_ms: int, new_line_ms: int) -> None:
+        self._same_line_ms: Final = same_line_ms
+        self._new_line_ms: Final = new_line_ms
         self._taken: Final = _Digests()
         self._counted: Final = _Digests()
 
-    def id_of(self, content: bytes, now_ms: int) -> str:
-        """Id for a text; empty where it has just been taken.
+    def id_of(self, content: bytes, line: int, now_ms: int, clock_ms: int) -> str:
+        """Id for a text; empty where it is one that was taken already.
 
         Args:
             content: all that tells it from others: addresses, references, bytes.
-            now_ms: machine's time.
+            line: number of the connection.
+            now_ms: an instant of a clock that never jumps.
+            clock_ms: machine's time (UTC ms).
         """
         digest = _digest(content)
-        if self._taken.has(digest, now_ms - self._window_ms + 1):
+        is_repeat = self._taken.has(_on_line(digest, line), now_ms - self._same_line_ms + 1) or (
+            self._taken.has(digest, now_ms - self._new_line_ms + 1)
+            and not self._taken.has(_on_line(digest, line), 0)
+        )
+        if is_repeat:
             return ""
-        bucket = now_ms // _BUCKET_MS
+        bucket = _in_bucket(digest, clock_ms)
         # Written again later by the same person: another text, and another id.
-        turn = self._counted.number(_digest(digest + bucket.to_bytes(8)))
-        return "in_" + _digest(digest + bucket.to_bytes(8) + turn.to_bytes(4)).hex()
+        turn = self._counted.number(bucket)
+        return "in_" + _digest(bucket + turn.to_bytes(4)).hex()
 
-    def taken(self, content: bytes, now_ms: int) -> None:
-        """A text is durable now; within the window it is known again."""
+    def taken(self, content: bytes, line: int, now_ms: int, clock_ms: int) -> None:
+        """A text is durable now, and is known again for a while."""
         digest = _digest(content)
         self._taken.add(digest, now_ms)
-        self._counted.add(_digest(digest + (now_ms // _BUCKET_MS).to_bytes(8)), now_ms)
+        self._taken.add(_on_line(digest, line), now_ms)
+        self._counted.add(_in_bucket(digest, clock_ms), now_ms)
+
+
+def _on_line(digest: bytes, line: int) -> bytes:
+    return _digest(digest + b"line" + line.to_bytes(8))
+
+
+def _in_bucket(digest: bytes, clock_ms: int) -> bytes:
+    return _digest(digest + b"bucket" + (clock_ms // _BUCKET_MS).to_bytes(8))
 
 
 @final

@@ -37,7 +37,7 @@ def sms_channel(
         only_loopback: speak to this machine only (`--test-mode`).
         clock: the machine's time, for what comes in.
         count: told of what happens on the line, for metrics, in words of a small set; see
-            `docs/reference/messages.md`.
+            `docs/operating/sms.md`.
 
     Raises:
         MessagesFileError: the table says something that is not allowed.

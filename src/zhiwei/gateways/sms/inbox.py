@@ -45,8 +45,9 @@ class InboxSettings:
     hold_ms: int = 2_000
     #: How long a half waits for its other half.
     half_ms: int = 600_000
-    #: Equal texts of one sender within this time are one.
-    repeat_ms: int = 60_000
+    #: Equal texts of one sender within this time are one, on the same line and on a new one.
+    repeat_ms: int = 10_000
+    redelivery_ms: int = 120_000
 
 
 class Clock(Protocol):
@@ -91,7 +92,7 @@ class Inbox:
         self._answer: Final = answer
         self._count: Final = count
         self._assembly: Final = Assembly(settings.half_ms, lambda: count("half_dropped"))
-        self._repeats: Final = Repeats(settings.repeat_ms)
+        self._repeats: Final = Repeats(settings.repeat_ms, settings.redelivery_ms)
         self._waiting: Final[asyncio.Queue[_Arrived]] = asyncio.Queue(_WAITING_MAX)
         self._held: Final[deque[_Held]] = deque()
         self._line = 0
@@ -145,7 +146,7 @@ class Inbox:
         else:
             text = text_of(delivered.body, delivered.data_coding)
             content = content_of(delivered)
-            status = await self._take_text(desk, delivered.source, text, content)
+            status = await self._take_text(desk, delivered.source, text, content, arrived.line)
         await self._reply(arrived.line, arrived.sequence, status)
 
     async def _take_receipt(self, delivered: Delivered, desk: Desk) -> int:
@@ -158,22 +159,24 @@ class Inbox:
             return _OK
         return await self._told(desk.receipt(receipt), "receipt")
 
-    async def _take_text(self, desk: Desk, sender: str, text: str, content: bytes) -> int:
+    async def _take_text(
+        self, desk: Desk, sender: str, text: str, content: bytes, line: int
+    ) -> int:
         now_ms = self._clock.now_ms()
-        own_id = self._repeats.id_of(content, now_ms)
+        own_id = self._repeats.id_of(content, line, _now_ms(), now_ms)
         if not own_id:
             self._count("repeated")
             return _OK
         inbound = Inbound(own_id, sender, text, now_ms)
         status = await self._told(desk.received(inbound), "received")
         if status == _OK:
-            self._repeats.taken(content, now_ms)
+            self._repeats.taken(content, line, _now_ms(), now_ms)
         return status
 
     async def _take_part(
         self, arrived: _Arrived, delivered: Delivered, segment: Segment, desk: Desk
     ) -> None:
-        fate, half = self._assembly.add(delivered, segment, self._clock.now_ms())
+        fate, half = self._assembly.add(delivered, segment, _now_ms())
         if half is None:
             is_hopeless = fate is PartFate.HOPELESS
             self._count("part_refused" if is_hopeless else "repeated")
@@ -187,9 +190,9 @@ class Inbox:
             self._held.append(_Held(arrived.line, arrived.sequence, due, half))
             return
         content = b"\n".join(content_of(half.parts[place]) for place in sorted(half.parts))
-        status = await self._take_text(desk, half.sender, half.text(), content)
+        status = await self._take_text(desk, half.sender, half.text(), content, arrived.line)
         if status == _OK:
-            self._assembly.taken(half, self._clock.now_ms())
+            self._assembly.taken(half, _now_ms())
         mine = [held for held in self._held if held.half is half]
         for held in mine:
             self._held.remove(held)
@@ -211,7 +214,7 @@ class Inbox:
 
     async def _release(self, now: float) -> None:
         """Answer the parts that were held long enough."""
-        self._assembly.give_up(self._clock.now_ms())
+        self._assembly.give_up(_now_ms())
         while self._held and self._held[0].due <= now:
             held = self._held.popleft()
             await self._reply(held.line, held.sequence, _LATER)
@@ -220,3 +223,8 @@ class Inbox:
         """Answer on the line that it came from; on a new one the SMSC brings it again."""
         if line == self._line:
             await self._answer(sequence, status)
+
+
+def _now_ms() -> int:
+    """An instant of a clock that never jumps, for what is waited for."""
+    return int(asyncio.get_running_loop().time() * 1_000)

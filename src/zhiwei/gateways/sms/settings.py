@@ -69,7 +69,7 @@ class SmppSettings:
 
 
 def smpp_settings(table: Table, *, only_loopback: bool) -> SmppSettings:
-    """The settings of `[sms]`; `kind` has been read. Names are in `docs/reference/messages.md`.
+    """The settings of `[sms]`; `kind` has been read. Names are in `docs/operating/sms.md`.
 
     Raises:
         MessagesFileError: the table says something that is not allowed.
@@ -82,7 +82,8 @@ def smpp_settings(table: Table, *, only_loopback: bool) -> SmppSettings:
     inbox = InboxSettings(
         hold_ms=table.whole("part_hold_ms", InboxSettings.hold_ms, 0, 60_000),
         half_ms=table.whole("half_message_seconds", 600, 1, 86_400) * 1_000,
-        repeat_ms=table.whole("repeat_seconds", 60, 0, 3_600) * 1_000,
+        repeat_ms=table.whole("repeat_seconds", 10, 0, 3_600) * 1_000,
+        redelivery_ms=table.whole("redelivery_seconds", 120, 0, 86_400) * 1_000,
     )
     answer_s = table.whole("answer_seconds", 10, 1, 120)
     found = SmppSettings(

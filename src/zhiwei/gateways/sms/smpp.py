@@ -8,8 +8,7 @@ before the SMSC is told that we have them (see `inbox.py`).
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import Final, final
 
@@ -33,6 +32,7 @@ _log: Final = structlog.get_logger()
 
 _UDHI: Final = 0x40
 _OK: Final = 0
+_AGAIN_S: Final = 1.0
 
 
 @final
@@ -70,10 +70,8 @@ class SmppChannel:
 
     async def start(self, desk: Desk) -> None:
         """Begin to connect, and to take in what comes."""
-        self._tasks.append(asyncio.create_task(self._session.start()))
-        self._tasks.append(asyncio.create_task(self._inbox.work(desk)))
-        for task in self._tasks:
-            task.add_done_callback(_say_end)
+        self._tasks.append(asyncio.create_task(_kept(self._session.start)))
+        self._tasks.append(asyncio.create_task(_kept(lambda: self._inbox.work(desk))))
 
     async def stop(self) -> None:
         """Unbind and let go of everything."""
@@ -175,8 +173,11 @@ def _down(detail: str) -> Answer:
     return Answer(Verdict.TRY_LATER, detail, is_channel_down=True)
 
 
-def _say_end(task: asyncio.Task[None]) -> None:
-    """Say it when a task ends that must not."""
-    with contextlib.suppress(asyncio.CancelledError):
-        error = task.exception()
-        _log.error("sms_task_ended", error=type(error).__name__)
+async def _kept(work: Callable[[], Awaitable[None]]) -> None:
+    """Do a work that never ends; begin it again if it does, which would be a mistake of ours."""
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - a channel must not die of one message
+            _log.error("sms_work_ended", error=type(error).__name__)
+        await asyncio.sleep(_AGAIN_S)

@@ -80,14 +80,19 @@ def letter(message: Message, sender: From, recipient: str) -> bytes:
     made["Subject"] = _one_line(message.subject)[:_SUBJECT_MAX] or _one_line(message.kind)
     made["Date"] = datetime.fromtimestamp(message.created_ms // 1_000, UTC)
     made["Message-ID"] = f"<{message.id}@{sender.domain}>"
-    made["Content-Language"] = message.language
     # RFC 3834: holiday replies and the like stay away.
     made["Auto-Submitted"] = "auto-generated"
     made["X-Auto-Response-Suppress"] = "All"
     made.set_content(message.text, charset="utf-8", cte="base64")
+    # After the content, which takes away every header about content that was there before.
+    made["Content-Language"] = message.language
     return made.as_bytes()
 
 
 def _one_line(text: str) -> str:
-    """The text without line breaks and control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """The text on one line, without what mail programs and the standard library would decode.
+
+    `=?utf-8?q?=0D=0A...?=` is a line break in disguise (RFC 2047), and the library falls for it.
+    """
+    text = "".join(c if c.isprintable() else " " for c in text).replace("=?", "= ?")
+    return " ".join(text.split())

@@ -58,8 +58,16 @@ class ServerSettings:
 @dataclass
 class _Connection:
     smtp: aiosmtplib.SMTP
+    #: The connection itself, below TLS where that was begun by STARTTLS.
+    transport: asyncio.BaseTransport | None
     used_at: float = 0.0
     is_new: bool = True
+
+    def drop(self) -> None:
+        """Close at once, without waiting for the other side's goodbye in TLS."""
+        self.smtp.close()
+        if isinstance(self.transport, asyncio.WriteTransport):
+            self.transport.abort()
 
 
 @final
@@ -87,7 +95,7 @@ class MailServer:
                     if connection.is_new:
                         return _down("the mail server hung up")
                     # It was closed while nobody used it; nothing of this mail had been taken.
-                    connection.smtp.close()
+                    connection.drop()
                     connection = await self._connection(anew=True)
                     answer = await self._transaction(connection.smtp, recipient, content)
                 self._put_back(connection)
@@ -98,13 +106,13 @@ class MailServer:
         finally:
             # Left in an unknown state, also when we were cancelled in the middle.
             if connection is not None:
-                connection.smtp.close()
+                connection.drop()
 
     async def close(self) -> None:
         """Say goodbye on all connections."""
         unused = self._unused.copy()
         self._unused.clear()
-        await asyncio.gather(*(_goodbye(connection.smtp) for connection in unused))
+        await asyncio.gather(*(_goodbye(connection) for connection in unused))
         if self._own_resolver is not None:
             self._own_resolver.close()
 
@@ -121,27 +129,29 @@ class MailServer:
             age_s = time.monotonic() - connection.used_at
             if connection.smtp.is_connected and age_s < self._settings.kept_s:
                 return connection
-            connection.smtp.close()
+            connection.drop()
         ours = self._settings
-        plain = await self._connected_socket()
         smtp = aiosmtplib.SMTP(
             hostname=ours.host,
-            sock=plain,
-            username=ours.username or None,
-            password=ours.password or None,
+            # Closed with its transport from here on.
+            sock=await self._connected_socket(),
             local_hostname=ours.greeting or ours.sender.domain,
             timeout=ours.step_s,
             use_tls=ours.tls == "tls",
-            start_tls=ours.tls == "starttls",
+            start_tls=False,
             tls_context=self._tls,
         )
+        await smtp.connect()
+        connection = _Connection(smtp, smtp.transport)
         try:
-            await smtp.connect()
+            if ours.tls == "starttls":
+                await smtp.starttls()
+            if ours.username:
+                await smtp.login(ours.username, ours.password)
         except BaseException:
-            smtp.close()
-            plain.close()
+            connection.drop()
             raise
-        return _Connection(smtp)
+        return connection
 
     async def _connected_socket(self) -> socket.socket:
         """A connection to a checked address of the server."""
@@ -200,11 +210,11 @@ async def _reset(smtp: aiosmtplib.SMTP) -> None:
         smtp.close()
 
 
-async def _goodbye(smtp: aiosmtplib.SMTP) -> None:
+async def _goodbye(connection: _Connection) -> None:
     with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
         async with asyncio.timeout(_GOODBYE_S):
-            await smtp.quit()
-    smtp.close()
+            await connection.smtp.quit()
+    connection.drop()
 
 
 def _answer_to(step: str, error: aiosmtplib.SMTPResponseException) -> Answer:

@@ -17,7 +17,7 @@ from typing import Final, final
 from zhiwei.core.card_state import CardState
 from zhiwei.core.event import EventKind
 from zhiwei.core.ids import card_id
-from zhiwei.core.windows import Moment
+from zhiwei.core.windows import MINUTE_MS, Moment
 from zhiwei.core.zone import DAY_MS
 from zhiwei.messaging.budgets import Budgets, Spent, Tier
 from zhiwei.messaging.kinds import (
@@ -47,6 +47,9 @@ from zhiwei.ports import Cardholder, EventRow, MessagePreferences, Reader
 
 #: For so long after a change the contacts of before are told of loosenings too.
 FORMER_CONTACT_MS: Final = 30 * DAY_MS
+#: The cards of a person hear of new contact data within this time.
+_SAME_CHANGE_MS: Final = MINUTE_MS
+_CARDS_LOOKED_AT: Final = 100
 #: The control's name for a push.
 _APP: Final = "app"
 _LOUD: Final = frozenset((SMS, PUSH))
@@ -126,8 +129,7 @@ class Planner:
         holder = self._reader.record(Cardholder, state.settings.profile.cardholder)
         if holder is None:
             return self._nowhere(row, "zh", "the card has no holder")
-        if row.event.kind is EventKind.CONTACT_CHANGED and not self._is_first_card(state):
-            # The person is told once, not once for each card.
+        if row.event.kind is EventKind.CONTACT_CHANGED and self._is_told_elsewhere(row, holder):
             return []
         record = self._reader.record(MessagePreferences, holder.id)
         telling = _Telling(row, state, holder, preferences_of(record), now_ms)
@@ -261,10 +263,18 @@ class Planner:
         )
         return [Planned(message, Status.FAILED, detail)]
 
-    def _is_first_card(self, state: CardState) -> bool:
-        """Whether it is the first of its holder's cards, by their keys."""
-        first = self._reader.cards(cardholder=state.settings.profile.cardholder, limit=1)
-        return not first or first[0].card_key == state.card_key
+    def _is_told_elsewhere(self, row: EventRow, holder: Cardholder) -> bool:
+        """Whether new contact data are told by another card of the person.
+
+        All the cards hear of it, and the first one that there was then tells it, so that the
+        person reads it once. A new device of one card is told by that card.
+        """
+        age_ms = row.at_ms - holder.contact_changed_ms
+        if not 0 <= age_ms < _SAME_CHANGE_MS:
+            return False
+        cards = self._reader.cards(cardholder=holder.id, limit=_CARDS_LOOKED_AT)
+        keys = [c.card_key for c in cards if c.settings.profile.created_ms <= row.at_ms]
+        return bool(keys) and min(keys) != row.card_key
 
     def _to_operators(self, row: EventRow, state: CardState) -> list[Planned]:
         """What operators are told in their chat."""
@@ -306,7 +316,7 @@ class Planner:
                     card_key=row.card_key,
                     lane=_lane(row, WEBHOOK, subscription.id),
                     channel=WEBHOOK,
-                    to=subscription.url,
+                    to=subscription.id,
                     language="",
                     subject="",
                     text=body,

@@ -73,7 +73,8 @@ class Message:
     lane: str
     #: One of `CHANNELS`.
     channel: str
-    #: E.164 number, e-mail address or URL; empty where the channel has one of its own (push, chat).
+    #: E.164 number, e-mail address or id of a subscription (webhook: its URL is looked up at each
+    #: try); empty where the channel has an address of its own (push, chat).
     #: Never in a log.
     to: str
     #: `zh` or `en`.

@@ -50,7 +50,7 @@ class PostOffice:
             sends_replies=sends_replies,
             on_planned=self._wake,
         )
-        desk = MessageDesk(self.reader, self.entry.replay, self.entry.inbound)
+        desk = MessageDesk(self.reader, self.entry.replay, self.entry.inbound, self.entry.queue)
         world.house = replace(world.house, messages=desk, metrics=CollectorRegistry())
         world.app = build_app(world.house)
         self._thread = threading.Thread(target=self.loop.run_forever)

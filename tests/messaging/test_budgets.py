@@ -139,12 +139,12 @@ def test_a_webhook_goes_to_everybody_who_wants_the_kind(office: Office) -> None:
     )
     row = office.event(EventKind.STOP_PLACED, reference="ZF1", source="app")
     hooks = [p.message for p in office.plan(row).messages if p.message.channel == WEBHOOK]
-    assert [message.to for message in hooks] == [hook + "all", hook + "stops"]
+    assert [message.to for message in hooks] == ["sub_1", "sub_2"]
     assert [message.id for message in hooks] == ["msg_made-sub_1", "msg_made-sub_2"]
     assert {message.text for message in hooks} == {f'{{"id":"{row.id}"}}'}
     assert len({message.lane for message in hooks}) == 2
     internal = office.plan(office.event(EventKind.RULE_FAILED))
-    assert only(internal, WEBHOOK).to == hook + "all"
+    assert only(internal, WEBHOOK).to == "sub_1"
 
 
 def test_a_new_subscription_is_known_within_a_second(office: Office) -> None:

@@ -30,7 +30,7 @@ def path(holder: str) -> str:
     return f"/v1/cardholders/{holder}/message_preferences"
 
 
-def set_to(client: Client, holder: str, **body: Any) -> Any:  # noqa: ANN401 - JSON
+def set_to(client: Client, holder: str, **body: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
     """Set preferences and read the answer."""
     answer = client.put(path(holder), body)
     assert answer.status_code == 200, answer.text

@@ -38,6 +38,10 @@ _BATCH: Final = 500
 _PATIENCE_SECONDS: Final = 60.0
 #: What was asked for: from the commit to the wire, 99 of 100.
 P99_MS_MAX: Final = 300.0
+#: And after the SMSC was killed and is back.
+BACK_SECONDS_MAX: Final = 10.0
+_OUTAGE_SECONDS: Final = 15.0
+_OUTAGE_ALERTS: Final = 20
 #: The response code of a refusal by a lock.
 _REFUSED: Final = b"62"
 
@@ -77,6 +81,8 @@ class AlertReport:
     refused: int = 0
     texts: int = 0
     seconds: float = 0.0
+    #: From the return of an SMSC that was killed to the first message that had waited for it.
+    back_after_seconds: float = 0.0
     #: From the planned sending of the request to submit_sm on the wire.
     from_request_ms: list[float] = field(default_factory=list)
     #: From the request's answer, which leaves just after the commit.
@@ -89,8 +95,16 @@ class AlertReport:
 
     @property
     def is_in_time(self) -> bool:
-        """Whether 99 of 100 texts were on the wire in time."""
+        """Whether 99 of 100 texts were on the wire in time, and soon after an outage."""
+        return self._is_quick and self._is_soon_back
+
+    @property
+    def _is_quick(self) -> bool:
         return 0 < percentile(self.from_request_ms, 990) <= P99_MS_MAX
+
+    @property
+    def _is_soon_back(self) -> bool:
+        return 0 < self.back_after_seconds <= BACK_SECONDS_MAX
 
     def lines(self) -> list[str]:
         """The report in words."""
@@ -105,7 +119,9 @@ class AlertReport:
                 f"from {name} to submit_sm: p50 {p50:.1f} ms, p99 {p99:.1f} ms, "
                 f"p99.9 {p999:.1f} ms, max {max(values, default=0.0):.1f} ms"
             )
-        rows.append(f"{'met' if self.is_in_time else 'NOT met'}: p99 at most {P99_MS_MAX:.0f} ms")
+        rows.append(f"{'met' if self._is_quick else 'NOT met'}: p99 at most {P99_MS_MAX:.0f} ms")
+        back = f"first message {self.back_after_seconds:.1f} s after the SMSC's return"
+        rows.append(f"{'met' if self._is_soon_back else 'NOT met'}: {back}, at most 10 s")
         return rows
 
 
@@ -136,23 +152,40 @@ def _alerts(options: AlertOptions, folder: Path, say: Callable[[int], None]) -> 
     data.mkdir(mode=0o700)
     asyncio.run(_register(data, options.cards))
     arrived = folder / "arrived"
-    command = [sys.executable, "-m", "zhiwei.bench.peers.smsc", str(arrived)]
-    environment = contenders.python_path()
-    smsc = start("smsc", command, r"smsc [\d.]+:(\d+)", environment=environment)
+    smsc = _smsc(arrived, 0)
     server: Server | None = None
     try:
         messages = folder / "messages.toml"
         account = {"system_id": ACCOUNT.system_id, "password": ACCOUNT.password}
         messages.write_text(_MESSAGES.format(port=smsc.port, **account))
         server = contenders.ours(data, more=("--messages", str(messages))).server
-        report, sent = asyncio.run(_send(options, server.port, say))
+        report, sent = asyncio.run(_send(options, server.port, 1, say))
         _wait_for(arrived, report.requests)
+        _match(report, sent, arrived)
+        smsc.kill()
+        few = AlertOptions(_OUTAGE_ALERTS, 1.0, _OUTAGE_ALERTS)
+        asyncio.run(_send(few, server.port, 2, say))
+        # Long enough for pauses between tries to have grown as far as they do.
+        time.sleep(_OUTAGE_SECONDS)
+        back = folder / "back"
+        smsc = _smsc(back, smsc.port)
+        back_ns = time.monotonic_ns()
+        _wait_for(back, _OUTAGE_ALERTS)
+        times = [int(line.split()[1]) for line in back.read_text().splitlines()]
+        if len(times) == _OUTAGE_ALERTS:
+            report.back_after_seconds = (min(times) - back_ns) / 1e9
     finally:
         if server is not None:
             server.stop()
         smsc.stop()
-    _match(report, sent, arrived)
     return report
+
+
+def _smsc(arrived: Path, port: int) -> Server:
+    """An SMSC in a process of its own."""
+    command = [sys.executable, "-m", "zhiwei.bench.peers.smsc", str(arrived), str(port)]
+    listening = r"smsc [\d.]+:(\d+)"
+    return start("smsc", command, listening, environment=contenders.python_path())
 
 
 async def _register(data: Path, cards: int) -> None:
@@ -195,12 +228,12 @@ class _Sent:
 
 
 async def _send(
-    options: AlertOptions, port: int, say: Callable[[int], None]
+    options: AlertOptions, port: int, run: int, say: Callable[[int], None]
 ) -> tuple[AlertReport, list[_Sent]]:
     """Send at an even rate, whatever the answers do, and note when each one came."""
     count = int(options.rate * options.seconds)
     rounds = -(-count // options.cards)
-    frames = {card: frames_of(card, rounds, 1) for card in range(min(options.cards, count))}
+    frames = {card: frames_of(card, rounds, run) for card in range(min(options.cards, count))}
     report = AlertReport(rate=options.rate, requests=count)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     waiting: dict[bytes, _Sent] = {}

@@ -1,7 +1,7 @@
 """The receiving side of `zhiwei bench alerts`: an SMSC that notes when each text arrived.
 
-`python -m zhiwei.bench.peers.smsc FILE` prints `smsc 127.0.0.1:PORT` once it listens, and writes a
-line `NUMBER NANOSECONDS` for each text (`time.monotonic_ns` of its first part on the wire).
+`python -m zhiwei.bench.peers.smsc FILE [PORT]` prints `smsc 127.0.0.1:PORT` once it listens, and
+adds a line `NUMBER NANOSECONDS` for each text (`time.monotonic_ns` of its first part on the wire).
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from zhiwei.simulate.smsc import Account, Arrived, Smsc
 ACCOUNT = Account("bench", "bench")
 
 
-async def serve(path: Path) -> None:
-    """Take texts on a free port until SIGTERM."""
+async def serve(path: Path, port: int) -> None:
+    """Take texts until SIGTERM; port 0 takes a free one."""
     done = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, done.set)
-    with path.open("w", buffering=1) as file:
+    with path.open("a", buffering=1) as file:
 
         def arrived(text: Arrived) -> None:
             file.write(f"{text.destination} {text.at_ns}\n")
 
         smsc = Smsc(ACCOUNT, arrived)
-        port = await smsc.start()
+        port = await smsc.start(port=port)
         sys.stdout.write(f"smsc 127.0.0.1:{port}\n")
         sys.stdout.flush()
         await done.wait()
@@ -34,4 +34,4 @@ async def serve(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))

@@ -44,7 +44,7 @@ class Subscribers:
             raise StoreUnavailableError
         self.gone.append(subscription_id)
 
-    def add(self, url: str, subscription_id: str = "sub_1", **changes: Any) -> None:  # noqa: ANN401 - fields
+    def add(self, url: str, subscription_id: str = "sub_1", **changes: Any) -> None:  # noqa: ANN401 - fields of Subscription
         """Subscribe an address."""
         self.known[subscription_id] = Subscription(subscription_id, 1, url, **changes)
 

@@ -52,7 +52,9 @@ def test_the_demonstration_keeps_its_word(tmp_path: Path) -> None:
     assert acts == {
         checks.OPENING, checks.TOWN, checks.FRAUD, checks.CRASH, checks.WHY, checks.CHECKUP
     }  # fmt: skip
-    assert len(summary["claims"]) >= 35
+    assert len(summary["claims"]) >= 50
+    texted = [claim["claim"] for claim in summary["claims"] if "on the phone" in claim["claim"]]
+    assert len(texted) >= 5, "what the cardholders read and wrote went over SMPP"
     assert summary["town"]["unanswered"] == 0
     assert summary["acknowledged"] > 0
     assert summary["unanswered"] > 0, "the crash came in the middle of traffic"
@@ -92,10 +94,11 @@ def test_people_read_plain_lines_and_may_look_on() -> None:
             if "Ctrl-C" in line:
                 break
         said = "".join(lines)
-        for title in ("开业", "小镇的一天", "一张被复制的卡", "断电", "为什么被拒绝"):
+        for title in ("开业", "小镇的一天", "一张被复制的卡", "不是我", "断电", "为什么被拒绝"):
             assert f"■ {title}" in said, said
         assert re.search(r"演示完成：\d+ 项全部如所述", said)
         assert "\x1b" not in said
+        assert re.search(r"\[何雨的手机\] → N\d{6}\n    \[何雨的手机\] ← 【智卫】.*已止付", said)
         assert_the_lines_work(said)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0

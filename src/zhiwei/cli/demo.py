@@ -11,6 +11,7 @@ import dataclasses
 import json
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from zhiwei.demo.server import Server
     from zhiwei.demo.show import Plan, Show
     from zhiwei.simulate.bank import Bank
+    from zhiwei.simulate.phone import View
     from zhiwei.simulate.telling import Language
     from zhiwei.simulate.traffic import Exchange
 
@@ -75,8 +77,9 @@ def demo(
     is_for_eyes = console.is_terminal and not as_json
     if is_for_eyes and not fast:
         plan = dataclasses.replace(plan, beat_seconds=_BEAT_SECONDS)
-    plan = dataclasses.replace(plan, seed=seed)
-    house = Evening(plan, console, language_named(lang), is_json=as_json, keeps=keep_running)
+    language = language_named(lang)
+    plan = dataclasses.replace(plan, seed=seed, locale=language)
+    house = Evening(plan, console, language, is_json=as_json, keeps=keep_running)
     folder = data if data is not None else Path(tempfile.mkdtemp(prefix="zhiwei-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
@@ -114,11 +117,16 @@ class Evening:
         from zhiwei.cli.audience import Silence, Terminal
         from zhiwei.demo.server import Server
         from zhiwei.demo.show import Show
+        from zhiwei.simulate.phone import Phones
 
         _end_in_order()
-        server = Server(folder / "data", folder / "server.log")
+        phones = Phones(self._view())
+        await phones.start()
+        messages = folder / "messages.toml"
+        phones.write_settings(messages)
+        server = Server(folder / "data", folder / "server.log", messages)
         audience = Silence() if self._is_json else Terminal(self._console, self._language)
-        show = Show(server, self._plan, audience, self._watch)
+        show = Show(server, self._plan, audience, self._watch, phones)
         began = time.monotonic()
         try:
             await show.play()
@@ -127,7 +135,20 @@ class Evening:
                 await self._stay(server)
         finally:
             await asyncio.to_thread(server.stop)
+            await phones.stop()
         return 0 if show.claims.held else _EXIT_NO
+
+    def _view(self) -> View:
+        """Who shows the phones: nobody, plain lines, or a screen that a person may hold."""
+        from zhiwei.cli.phone_view import Lines, Screen
+        from zhiwei.simulate.phone import Nobody
+
+        if self._is_json:
+            return Nobody()
+        if not self._console.is_terminal:
+            return Lines(self._console, self._language)
+        is_held = sys.stdin.isatty() and self._plan.beat_seconds > 0
+        return Screen(self._console, self._language, is_held=is_held)
 
     async def _watch(
         self, bank: Bank, run: Callable[[Callable[[Exchange], None]], Awaitable[None]]

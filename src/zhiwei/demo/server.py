@@ -28,8 +28,10 @@ class ServerError(ZhiweiError):
 class Server:
     """One `zhiwei serve` on one data directory; always the same doors once they are known."""
 
-    def __init__(self, data: Path, log: Path) -> None:
+    def __init__(self, data: Path, log: Path, messages: Path | None = None) -> None:
+        """`messages` = how its text messages go out (messages.toml)."""
         self.data: Final = data
+        self._messages: Final = messages
         self._log: Final = log
         self._process: subprocess.Popen[str] | None = None
         #: `http://127.0.0.1:8080`.
@@ -53,6 +55,8 @@ class Server:
         began = time.monotonic()
         command = [sys.executable, "-m", "zhiwei", "serve", "--data", str(self.data)]
         command += ["--http", self._http_address, "--iso8583", self._iso_address, "--test-mode"]
+        if self._messages is not None:
+            command += ["--messages", str(self._messages)]
         with self._log.open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program, fixed words
                 command, stdout=subprocess.PIPE, stderr=log, text=True, env=_environment()

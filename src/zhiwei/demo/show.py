@@ -31,10 +31,11 @@ from zhiwei.simulate.codes import control_name
 from zhiwei.simulate.days import beijing, instant, local_day, stream
 from zhiwei.simulate.http_door import Document, HttpDoor
 from zhiwei.simulate.people import Trade, population
+from zhiwei.simulate.phone import Phones
 from zhiwei.simulate.scenes import SCENES, play
 from zhiwei.simulate.session import ClockFollower
 from zhiwei.simulate.stage import Stage
-from zhiwei.simulate.telling import Audience, Line, Tone
+from zhiwei.simulate.telling import Audience, Language, Line, Tone
 from zhiwei.simulate.traffic import Exchange, Pace, Traffic
 from zhiwei.simulate.wire import Wire, connect
 
@@ -66,6 +67,8 @@ class Plan:
     crash_seconds: float = 1.5
     #: A pause after each sentence.
     beat_seconds: float = 0.0
+    #: Language of the cardholders' text messages.
+    locale: Language = "zh"
 
 
 #: For tests and impatient people.
@@ -91,11 +94,20 @@ class Numbers:
 class Show:
     """One demonstration on one server."""
 
-    def __init__(self, server: Server, plan: Plan, audience: Audience, watch: Watch) -> None:
+    def __init__(
+        self,
+        server: Server,
+        plan: Plan,
+        audience: Audience,
+        watch: Watch,
+        phones: Phones | None = None,
+    ) -> None:
+        """`phones` = those that the server's text messages reach."""
         self._server: Final = server
         self._plan: Final = plan
         self._audience: Final = audience
         self._watch: Final = watch
+        self._phones: Final = phones
         self._dialect: Final[Dialect] = named(DIALECT)
         self._acquirer: Final = Acquirer(self._dialect)
         self.claims: Final = Claims(audience)
@@ -137,7 +149,7 @@ class Show:
             f"{server.http}, ISO 8583 at {server.host}:{server.port}, data in {server.data}",
         )
         self.key = await asyncio.to_thread(server.key, "issuer")
-        bank = Bank(HttpDoor(server.http, self.key))
+        bank = Bank(HttpDoor(server.http, self.key), locale=self._plan.locale)
         registered_ms = instant(friday - _KNOWN_FOR_DAYS, _MORNING)
         await asyncio.to_thread(bank.move_clock, instant_text(registered_ms))
         people = population(self._plan.seed, self._plan.customers)
@@ -248,6 +260,7 @@ class Show:
             bank=bank,
             moves_clock=True,
             beat_seconds=self._plan.beat_seconds,
+            phones=self._phones,
         )
         for scene in SCENES.values():
             await play(scene, stage, self._plan.seed, instant(day, 720))

@@ -13,6 +13,7 @@ from typing import Any, Final, final
 
 from zhiwei.simulate.http_door import HttpDoor, HttpDoorError
 from zhiwei.simulate.people import Control, Customer
+from zhiwei.simulate.telling import Language
 
 #: Calls at once while a population is registered.
 _AT_ONCE: Final = 4
@@ -31,8 +32,10 @@ class Account:
 class Bank:
     """The issuer's own systems, with an issuer key."""
 
-    def __init__(self, door: HttpDoor) -> None:
+    def __init__(self, door: HttpDoor, locale: Language = "zh") -> None:
+        """`locale` = the language that its customers are written to in."""
         self.door: Final = door
+        self._locale: Final = locale
         #: Whom it registered, by card id.
         self.accounts: Final[dict[str, Account]] = {}
 
@@ -42,7 +45,7 @@ class Bank:
         Raises:
             HttpDoorError: the server refuses, or does not answer.
         """
-        person = {"name": customer.name_zh, "locale": "zh"}
+        person = {"name": customer.name_zh, "locale": self._locale}
         if customer.phone:
             person["phone"] = customer.phone
         # The same person is not made twice when a population is registered again.

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
+from zhiwei.simulate import texting
 from zhiwei.simulate.acquirer import Sent
 from zhiwei.simulate.codes import control_name
 from zhiwei.simulate.days import instant, local_day
@@ -74,6 +75,7 @@ async def cloned_card(stage: Stage, seed: int, day: int) -> None:
             "Locks do not look at inquiries, but an alert for Lin Jing is in the outbox: not you?",
             Tone.PROOF,
         )
+        await texting.hear(stage, test, f"ZF#{victim.tail}", "the balance-inquiry alert")
     await _drained_elsewhere(stage, test, day)
     await _drained_abroad(stage, victim, day)
     home = instant(day + 1, 9 * 60)
@@ -163,7 +165,10 @@ async def telecom_fraud(stage: Stage, seed: int, day: int) -> None:
         if stage.moves_clock:
             stage.expect_reason("online_lock_active")
     await _bind(stage, replace(first, shop=replace(_WALLET, number=8)), "decline")
-    await _stop_by_message(stage, first)
+    await stage.tell(
+        "陈国华看到提醒，发短信：ZF", "He sees the alerts and sends a text message: ZF"
+    )
+    await texting.write_to_stop(stage, first, "ZF")
     _, answer = await stage.send(replace(first, at_ms=instant(day, _NIGHT + 5), amount_minor=100))
     stage.expect_reason("stop_payment_active")
 
@@ -260,6 +265,45 @@ async def lost_answer(stage: Stage, seed: int, day: int) -> None:
     await _used(stage, first, 100_000)
 
 
+async def not_me(stage: Stage, seed: int, day: int) -> None:
+    """A thief asks for the balance and buys gold; "no" by text message stops the card."""
+    victim = _victim(
+        seed, 6, "何雨", "He Yu", LUOYANG,
+        ("large_spend_verification", {"threshold": 500_000}),
+        ("balance_inquiry_alert", {}),
+    )  # fmt: skip
+    test = Doing(instant(day, _EVENING), victim, Deed.INQUIRY, How.CHIP, ATM, GUANGZHOU)
+    await stage.clock(test.at_ms)
+    await stage.register(test)
+    await stage.tell(
+        "何雨的卡在别人手里，手机在自己手里。",
+        "He Yu's card is in a thief's hands, her phone is in her own.",
+    )
+    _, answer = await stage.send(test)
+    stage.expect_approved(answer, "a balance inquiry")
+    await texting.hear(stage, test, f"ZF#{victim.tail}", "the balance-inquiry alert")
+    gold = replace(test, deed=Deed.PURCHASE, shop=_JEWELLER, amount_minor=1_680_000)
+    sent, _ = await stage.send(gold)
+    stage.expect_reason("large_spend_verification")
+    decision = await stage.reasons.decision(sent)
+    question = None if decision is None else decision["challenge"]
+    if question is None:
+        stage.expect(not stage.knows_controls, "a question was asked")
+        return
+    no = f"N{question['reference']}"
+    await texting.hear(stage, test, no, f"question {question['reference']}")
+    await stage.tell("不是本人，回复拒绝。", "It is not her, and she says so.", Tone.ASKED)
+    await texting.write_to_stop(stage, test, no)
+    await stage.tell(
+        "骗子改买便宜的，每一笔都被拒绝。",
+        "The thief tries something cheaper; all of it is refused.",
+    )
+    for minutes, fen in ((2, 19_900), (3, 100)):
+        cheap = replace(gold, at_ms=gold.at_ms + minutes * 60_000, amount_minor=fen)
+        await stage.send(replace(cheap, shop=SUPERMARKET))
+        stage.expect_reason("stop_payment_active")
+
+
 SCENES: Final[dict[str, Scene]] = {
     scene.name: scene
     for scene in (
@@ -268,6 +312,7 @@ SCENES: Final[dict[str, Scene]] = {
         Scene("fallback", Line("降级磁条", "A chip card by its stripe"), fallback),
         Scene("large-purchase", Line("大额消费核实", "A large purchase"), large_purchase),
         Scene("lost-answer", Line("丢失的应答", "A lost answer"), lost_answer),
+        Scene("not-me", Line("不是我", "Not me"), not_me),
     )
 }
 
@@ -344,20 +389,6 @@ async def _bind(stage: Stage, doing: Doing, decision: str) -> None:
         await stage.tell(f"{name.zh}：{message['zh']}", f"{name.en}: {message['en']}", Tone.WHY)
     if decision == "approve" or stage.moves_clock:
         stage.expect(found == decision, f"the binding is answered `{decision}` (found: {found})")
-
-
-async def _stop_by_message(stage: Stage, doing: Doing) -> None:
-    """The victim sends `ZF` from his own phone (短信止付)."""
-    if stage.bank is None or stage.account_of(doing) is None:
-        return
-    await stage.tell(
-        "陈国华收到拒付提醒，回复短信：ZF", "He sees the refusals and sends a text message: ZF"
-    )
-    message = {"from": doing.customer.phone, "text": "ZF"}
-    answer = (await stage.bank.door.acall("POST", "/v1/inbound_messages", message)).document
-    reply = answer["reply"]["text"]
-    await stage.tell(f"回复：{reply}", f"the reply: {reply}", Tone.PROOF)
-    stage.expect(answer["outcome"] == "stopped", f"the card is stopped ({answer['outcome']})")
 
 
 async def _answer_question(stage: Stage, sent: Sent) -> None:

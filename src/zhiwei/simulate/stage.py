@@ -7,6 +7,7 @@ in its hands (whose controls are set, whether the clock moves) it does not expec
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
@@ -16,6 +17,7 @@ from zhiwei.simulate.bank import Account, Bank
 from zhiwei.simulate.codes import control_name, meaning_of
 from zhiwei.simulate.days import beijing
 from zhiwei.simulate.doings import Doing
+from zhiwei.simulate.phone import Phones
 from zhiwei.simulate.reasons import Reasons
 from zhiwei.simulate.telling import Audience, Line, Tone
 from zhiwei.simulate.wire import Answer, Wire
@@ -58,6 +60,7 @@ class Stage:
         registers: bool = True,
         moves_clock: bool = False,
         beat_seconds: float = 0.0,
+        phones: Phones | None = None,
     ) -> None:
         self.wire = wire
         self.acquirer: Final = acquirer
@@ -70,6 +73,10 @@ class Stage:
         self.moves_clock: Final = moves_clock
         #: A pause after each sentence, for people who read along.
         self.beat_seconds: Final = beat_seconds
+        #: The phones of the people on stage; None = there are none, and texts come over HTTP.
+        self.phones: Final = phones
+        #: When the last answer was read (`time.monotonic`).
+        self.answered_seconds = 0.0
         self.record = Record("")
         self.reasons: Final = Reasons(None if bank is None else bank.door)
 
@@ -126,6 +133,7 @@ class Stage:
         mti = sent.message.mti
         await self.tell(f"{mti} → {said.zh}", f"{mti} → {said.en}", Tone.SENT)
         answer = await self.wire.ask(sent.message)
+        self.answered_seconds = time.monotonic()
         reasons = [] if answer.is_approved else await self.reasons.of(sent)
         meaning = meaning_of(answer.code)
         tone = Tone.APPROVED if answer.is_approved else Tone.REFUSED

@@ -15,11 +15,13 @@ from zhiwei.core.command import (
     AnswerChallenge,
     Command,
     Original,
+    Post,
     Register,
     SetControl,
     Via,
 )
 from zhiwei.core.controls import (
+    BalanceChangeAlert,
     DeclineAlert,
     LargeSpendVerification,
     Limit,
@@ -48,6 +50,8 @@ class History:
 
     def __init__(self, seed: int, cards: int) -> None:
         self.random = random.Random(seed)
+        #: Balances and postings have dice of their own.
+        self.money = random.Random(seed + 1)
         self.keys = [bytes([number]) * 16 for number in range(1, cards + 1)]
         self.now_ms = START_MS
         self.sent: list[Command] = []
@@ -67,6 +71,7 @@ class History:
             ),
             "large_spend_verification": LargeSpendVerification(700),
             "decline_alert": DeclineAlert(),
+            "balance_change_alert": BalanceChangeAlert(50),
         }
         for number, key in enumerate(self.keys):
             zone = load_zone(ZONES[number % len(ZONES)]) or pytest.fail("no zone database")
@@ -90,6 +95,8 @@ class History:
     def next(self) -> Command:
         """The next command: mostly new requests, some repeats, many follow-ups and answers."""
         self.number += 1
+        if self.sent and self.money.random() < 0.15:
+            return self._posting(self.money.choice(self.sent[-20:]))
         draw = self.random.random()
         if draw < 0.55 or not self.sent:
             command = self._command(self.random.choice(self.keys), request=self._request())
@@ -120,6 +127,16 @@ class History:
             **self._trace("CNY"),
         )
 
+    def _posting(self, first: Command) -> Command:
+        """What the core bank posts of a message, sometimes with another amount."""
+        asked = first.request
+        assert asked is not None
+        amount = asked.amount_minor + self.money.choice([0, 0, 0, 5])
+        sign = self.money.choice([-1, -1, 1])
+        reverses = asked.rrn if sign > 0 else ""
+        post = Post(sign * amount, 1000, "消费", reverses=reverses, reference=asked.rrn)
+        return self._command(first.card_key, change=post, actor=STAFF)
+
     def _trace(self, currency: str) -> dict[str, Any]:
         return {
             "currency": currency,
@@ -131,6 +148,7 @@ class History:
             "acquirer": "01020000",
             "terminal": "T1",
             "rrn": str(self.number),
+            "balance_minor": self.money.choice([None, 5000]),
         }
 
     def _follow_up(self, first: Command) -> Command:

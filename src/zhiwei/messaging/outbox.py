@@ -38,8 +38,8 @@ from zhiwei.messaging.settings import OutboxSettings
 from zhiwei.ports import EventRow, Reader, StoreUnavailableError
 
 _log: Final = structlog.get_logger()
-#: Events that are planned in one transaction.
-_BATCH: Final = 128
+#: Events that are planned in one transaction; few, since nothing is sent meanwhile.
+_BATCH: Final = 16
 _TIDY_SECONDS: Final = 1.0
 #: Every so many tidy rounds, old rows are forgotten.
 _FORGET_ROUNDS: Final = 10

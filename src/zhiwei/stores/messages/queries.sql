@@ -136,9 +136,9 @@ where is_told = 0 order by position limit ?;
 -- Somebody was.
 update undeliverable set is_told = 1 where challenge = ?;
 
--- name: spent
--- What was counted since a second.
-select coalesce(sum(amount), 0) from spending where budget = ? and at_ms >= ?;
+-- name: spending
+-- What was counted under a name, by second.
+select at_ms, amount from spending where budget = ?;
 
 -- name: spend
 -- Count one.

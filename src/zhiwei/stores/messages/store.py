@@ -22,6 +22,8 @@ from zhiwei.stores.messages.rows import row_of, tracked_of
 
 #: Budgets are counted by the second; it is told as if it all had happened at its begin.
 _SECOND_MS: Final = 1_000
+#: Budgets that are remembered; past it all are read again.
+_BUDGETS_MAX: Final = 50_000
 _GIVEN_UP: Final = frozenset((Status.FAILED, Status.DEAD, Status.MUTED, Status.HELD_BACK))
 
 
@@ -41,6 +43,9 @@ class SqliteMessageStore:
         self._connection: Final = open_writer(self._path)
         self._execute: Final = self._connection.execute
         self._is_together = False
+        #: What was counted under the budgets that were asked for lately, by second; the one writer
+        #: may remember it.
+        self._spending: Final[dict[str, dict[int, int]]] = {}
         #: Of the transaction that is open: changes of the tally, and challenges to look at.
         self._tally: Final[dict[tuple[str, int], int]] = {}
         self._doubtful: Final[dict[str, int]] = {}
@@ -171,10 +176,15 @@ class SqliteMessageStore:
 
     def spent(self, budget: str, since_ms: int) -> int:
         """How many messages were counted under a name since an instant, or a second earlier."""
-        with self._looking():
-            since = since_ms - since_ms % _SECOND_MS
-            count: int = self._execute(QUERIES["spent"], (budget, since)).fetchone()[0]
-        return count
+        since = since_ms - since_ms % _SECOND_MS
+        counted = self._spending.get(budget)
+        if counted is None:
+            with self._looking():
+                counted = dict(self._execute(QUERIES["spending"], (budget,)).fetchall())
+            if len(self._spending) >= _BUDGETS_MAX:
+                self._spending.clear()
+            self._spending[budget] = counted
+        return sum(amount for at, amount in counted.items() if at >= since)
 
     def spend(self, budgets: Sequence[str], at_ms: int) -> None:
         """Count one message under each of these names."""
@@ -182,6 +192,9 @@ class SqliteMessageStore:
         with self.together():
             for budget in budgets:
                 self._execute(QUERIES["spend"], (budget, at))
+                counted = self._spending.get(budget)
+                if counted is not None:
+                    counted[at] = counted.get(at, 0) + 1
 
     def take_in(self, inbound: Inbound) -> bool:
         """Keep an inbound message until it is answered; False where its id was seen before."""
@@ -234,7 +247,10 @@ class SqliteMessageStore:
     def forget_spending(self, before_ms: int, limit: int) -> int:
         """Forget some of what was counted under budgets before an instant; how many rows went."""
         with self.together():
-            return self._execute(QUERIES["delete_spending"], (before_ms, limit)).rowcount
+            count = self._execute(QUERIES["delete_spending"], (before_ms, limit)).rowcount
+            if count:
+                self._spending.clear()
+            return count
 
     def _insert(self, planned: Planned, now_ms: int) -> bool:
         done = self._execute(QUERIES["insert_message"], row_of(planned, now_ms))
@@ -332,6 +348,7 @@ class SqliteMessageStore:
                 self._execute(QUERIES["give_up_challenge"], (challenge, position))
 
     def _undo(self) -> None:
+        self._spending.clear()
         if self._connection.in_transaction:
             self._execute("rollback")
 

@@ -8,22 +8,22 @@ URLs may carry secrets.
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-import httpx
+import h11
 
 import zhiwei
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.gateways.outgoing.addresses import Reach
-from zhiwei.gateways.outgoing.transport import CheckedTransport, Resolve, Resolver
+from zhiwei.gateways.outgoing.lines import Line, Lines, Target, target_of
+from zhiwei.gateways.outgoing.transport import Resolve, Resolver
 from zhiwei.messaging.model import Answer, Verdict
 
 GONE: Final = 410
@@ -31,6 +31,7 @@ GONE: Final = 410
 _LATER: Final = frozenset((429, 502, 503, 504))
 _PAUSE_MAX_MS: Final = 6 * 3_600_000
 _SECONDS_DIGITS_MAX: Final = 9
+_READ_BYTES: Final = 16_384
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Bounds:
     #: For the rest of an answer once its status is known.
     rest_s: float = 1.0
     answer_bytes_max: int = 65_536
+    #: Kept for the next message, at most.
     connections: int = 128
     #: How long a connection is kept for the next message.
     kept_s: float = 30.0
@@ -90,7 +92,7 @@ def machine_ms() -> int:
 
 
 class Sender:
-    """Posts to endpoints; lives on one event loop."""
+    """Sends requests to endpoints; lives on one event loop."""
 
     def __init__(
         self,
@@ -102,27 +104,12 @@ class Sender:
     ) -> None:
         self._bounds: Final = bounds or Bounds()
         self._own_resolver: Final = Resolver() if resolve is None else None
-        # The libraries write whole URLs at their lower levels.
-        for name in ("httpx", "httpcore"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        limits = httpx.Limits(
-            max_connections=self._bounds.connections,
-            max_keepalive_connections=self._bounds.connections,
-            keepalive_expiry=self._bounds.kept_s,
-        )
-        self._client: Final = httpx.AsyncClient(
-            transport=CheckedTransport(
-                reach=reach,
-                resolve=resolve or self._own_resolver or Resolver(),
-                tls=tls or ssl.create_default_context(),
-                limits=limits,
-            ),
-            timeout=httpx.Timeout(
-                self._bounds.read_s, connect=self._bounds.connect_s, pool=self._bounds.connect_s
-            ),
-            follow_redirects=False,
-            trust_env=False,
-            headers={"User-Agent": f"zhiwei/{zhiwei.__version__}", "Accept-Encoding": "identity"},
+        self._lines: Final = Lines(
+            reach,
+            resolve or self._own_resolver or Resolver(),
+            tls or ssl.create_default_context(),
+            idle_max=self._bounds.connections,
+            kept_s=self._bounds.kept_s,
         )
 
     async def post(self, url: str, body: str, headers: Mapping[str, str]) -> Reply:
@@ -135,37 +122,107 @@ class Sender:
         self, method: str, url: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[Reply, bytes]:
         """Send a request, and give what of its answer came within the bounds; never raises."""
-        reply: Reply | None = None
-        rest = bytearray()
+        heard = _Heard()
+        line: Line | None = None
         try:
             async with asyncio.timeout(self._bounds.total_s):
-                request = self._client.build_request(
-                    method, url, content=body or None, headers=dict(headers)
-                )
-                response = await self._client.send(request, stream=True)
-                reply = _reply_of(response)
+                target = target_of(url)
+                request = method, target, body, headers
+                line = await self._lines.take(target, self._bounds.connect_s)
                 try:
-                    await self._read_rest(response, rest)
-                finally:
-                    await response.aclose()
+                    heard.reply = await self._asked(line, *request)
+                except (h11.RemoteProtocolError, OSError) as error:
+                    is_late = isinstance(error, TimeoutError)
+                    if is_late or line.has_heard or not line.is_used:
+                        raise
+                    # It was being closed, as servers do with what nobody uses, when we wrote.
+                    line.drop()
+                    line = await self._lines.take(target, self._bounds.connect_s, anew=True)
+                    heard.reply = await self._asked(line, *request)
+                if await self._read_rest(line, heard.rest):
+                    self._lines.give_back(line)
+                    line = None
         except Exception as error:  # noqa: BLE001 - whatever a stranger's endpoint does is an answer
-            return reply or Reply(0, _words_for(error)), bytes(rest)
-        return reply, bytes(rest)
+            return heard.reply or Reply(0, _words_for(error)), bytes(heard.rest)
+        finally:
+            # In an unknown state, also when we were cancelled in the middle.
+            if line is not None:
+                line.drop()
+        return heard.reply, bytes(heard.rest)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        self._lines.close()
         if self._own_resolver is not None:
             self._own_resolver.close()
 
-    async def _read_rest(self, response: httpx.Response, rest: bytearray) -> None:
-        """Read the little that is left, so that the connection can be used again; not more."""
+    async def _asked(
+        self, line: Line, method: str, target: Target, body: bytes, headers: Mapping[str, str]
+    ) -> Reply:
+        """Send a request, and wait for the head of its answer."""
+        line.writer.write(_request(line, method, target, body, headers))
+        await line.writer.drain()
+        return _reply_of(await self._head(line))
+
+    async def _event(self, line: Line) -> h11.Event | type[h11.PAUSED]:
+        """The next piece of the answer."""
+        while True:
+            event = line.talk.next_event()
+            if event is not h11.NEED_DATA:
+                return event  # type: ignore[return-value]  # the other sentinel is left
+            async with asyncio.timeout(self._bounds.read_s):
+                data = await line.reader.read(_READ_BYTES)
+            line.has_heard = line.has_heard or bool(data)
+            line.talk.receive_data(data)
+
+    async def _head(self, line: Line) -> h11.Response:
+        """Status and headers; what comes before them (100 Continue) is passed over."""
+        while True:
+            event = await self._event(line)
+            if isinstance(event, h11.Response):
+                return event
+            if not isinstance(event, h11.InformationalResponse):
+                raise h11.RemoteProtocolError("no answer")
+
+    async def _read_rest(self, line: Line, rest: bytearray) -> bool:
+        """Read the little that is left; whether it came whole, so that the line is good."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._bounds.rest_s):
-                async for piece in response.aiter_raw():
-                    rest += piece
-                    if len(rest) > self._bounds.answer_bytes_max:
-                        return
+                while len(rest) <= self._bounds.answer_bytes_max:
+                    event = await self._event(line)
+                    if not isinstance(event, h11.Data):
+                        return isinstance(event, h11.EndOfMessage)
+                    rest += event.data
+        return False
+
+
+@dataclass
+class _Heard:
+    """What of an answer has come so far."""
+
+    reply: Reply | None = None
+    rest: bytearray = field(default_factory=bytearray)
+
+
+def _request(
+    line: Line, method: str, target: Target, body: bytes, headers: Mapping[str, str]
+) -> bytes:
+    """A whole request, as it goes over the line."""
+    told = {
+        "Host": target.host_header,
+        "User-Agent": f"zhiwei/{zhiwei.__version__}",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+        **headers,
+    }
+    if body or method != "GET":
+        told["Content-Length"] = str(len(body))
+    named = [(name.encode(), value.encode()) for name, value in told.items()]
+    parts = [line.talk.send(h11.Request(method=method, target=target.path, headers=named))]
+    if body:
+        parts.append(line.talk.send(h11.Data(data=body)))
+    parts.append(line.talk.send(h11.EndOfMessage()))
+    return b"".join(part for part in parts if part)
 
 
 def host_of(url: str) -> str:
@@ -176,12 +233,13 @@ def host_of(url: str) -> str:
         return "?"
 
 
-def _reply_of(response: httpx.Response) -> Reply:
+def _reply_of(response: h11.Response) -> Reply:
     status = response.status_code
     detail = f"answered {status}"
-    if response.is_redirect or 300 <= status < 400:
+    if 300 <= status < 400:
         detail = f"answered {status}: a redirect, which is not followed; give the new address"
-    pause_ms = _pause_ms(response.headers.get("retry-after", "")) if status in _LATER else 0
+    asked = next((value for name, value in response.headers if name == b"retry-after"), b"")
+    pause_ms = _pause_ms(asked.decode("latin-1")) if status in _LATER else 0
     return Reply(status, detail, pause_ms)
 
 
@@ -199,33 +257,14 @@ def _pause_ms(text: str) -> int:
 
 def _words_for(error: Exception) -> str:
     """What happened, in our own words: those of the libraries may hold the address."""
-    if isinstance(error, httpx.ConnectTimeout):
-        return "cannot be connected to in time"
-    if isinstance(error, httpx.PoolTimeout):
-        return "too much is on its way"
-    if isinstance(error, httpx.TimeoutException | TimeoutError):
+    if isinstance(error, ZhiweiError):
+        return str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "its TLS certificate cannot be trusted"
+    if isinstance(error, ssl.SSLError):
+        return "TLS cannot be agreed on"
+    if isinstance(error, TimeoutError):
         return "did not answer in time"
-    for cause in _causes(error):
-        if isinstance(cause, ZhiweiError):
-            return str(cause)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return "its TLS certificate cannot be trusted"
-        if isinstance(cause, ssl.SSLError):
-            return "TLS cannot be agreed on"
-    if isinstance(error, httpx.ConnectError):
-        return "cannot be connected to"
-    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError):
+    if isinstance(error, h11.RemoteProtocolError | OSError):
         return "hung up, or its answer is not HTTP"
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return "the address is not an HTTP address"
     return f"could not be sent ({type(error).__name__})"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came from, at most a few steps back."""
-    found: BaseException | None = error
-    for _ in range(8):
-        if found is None:
-            return
-        yield found
-        found = found.__cause__ or found.__context__

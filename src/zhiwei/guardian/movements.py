@@ -9,6 +9,8 @@ messages and one posting are two messages to the holder. Keys are found for seve
 
 from __future__ import annotations
 
+from typing import Final
+
 from zhiwei.core.card_state import CardState, Hold
 from zhiwei.core.command import Post
 from zhiwei.core.decide import billed_minor
@@ -27,7 +29,7 @@ from zhiwei.services.balance_change_alert import (
     tells_posting,
 )
 
-_TO_THE_ACCOUNT = frozenset((Kind.DEPOSIT, Kind.TRANSFER_IN, Kind.REFUND, Kind.VOID))
+_TO_THE_ACCOUNT: Final = frozenset((Kind.DEPOSIT, Kind.TRANSFER_IN, Kind.REFUND, Kind.VOID))
 
 
 def begins(case: Case, request: Request) -> Movement | None:

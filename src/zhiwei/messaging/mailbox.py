@@ -74,7 +74,9 @@ class Mailbox:
         self._waiting += 1
         is_new = False
         try:
-            is_new = await self._notebook.write(lambda: self._store.take_in(inbound))
+            is_new = await self._notebook.write(
+                lambda: self._store.take_in(inbound), is_flushed=True
+            )
         finally:
             if not is_new:
                 self._waiting -= 1

@@ -225,8 +225,11 @@ class Desk(Protocol):
 class MessageStore(Protocol):
     """Keeps messages, receipts and budgets (`messages.db`). Called on the messaging loop only.
 
-    Every method that changes something is one transaction, durable when it returns. Calls are short
-    and synchronous. Reading is thread-safe (`MessageReader`).
+    Every method that changes something is one transaction, and no kill takes it back once it has
+    returned. A power cut may take back the last ones, whole and in order, but never what somebody
+    was told is taken (`take_in`, `replay`, what a call queued). Events are in the main store, so
+    what is planned or sent once more goes out under the same ids. Calls are short and synchronous.
+    Reading is thread-safe (`MessageReader`).
 
     Raises (all methods):
         StoreUnavailableError: it cannot be written or read now; nothing changed.
@@ -236,8 +239,12 @@ class MessageStore(Protocol):
         """Position of the last event of the outbox that was planned; 0 = none."""
         ...
 
-    def together(self) -> AbstractContextManager[None]:
-        """Make one transaction of everything that is called within; all of it or nothing."""
+    def together(self, *, is_flushed: bool = False) -> AbstractContextManager[None]:
+        """Make one transaction of everything that is called within; all of it or nothing.
+
+        `is_flushed`: it is on the disk when it returns. `take_in`, `replay` and a `plan` that moves
+        no cursor need that, and make it so where they are called alone.
+        """
         ...
 
     def plan(self, planned: Sequence[Planned], *, cursor: int, now_ms: int) -> int:

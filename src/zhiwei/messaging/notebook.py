@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, TypeAlias, TypeVar, final
 
 from zhiwei.messaging.model import MessageStore
 from zhiwei.ports import StoreUnavailableError
@@ -17,6 +17,7 @@ from zhiwei.ports import StoreUnavailableError
 _WAITING_MAX: Final = 10_000
 
 T = TypeVar("T")
+_Job: TypeAlias = "tuple[Callable[[], Any], asyncio.Future[Any]]"
 
 
 @final
@@ -25,11 +26,14 @@ class Notebook:
 
     def __init__(self, store: MessageStore) -> None:
         self._store: Final = store
-        self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
+        self._waiting: list[_Job] = []
+        self._is_to_flush = False
         self._is_wanted: Final = asyncio.Event()
 
-    async def write(self, job: Callable[[], T]) -> T:
+    async def write(self, job: Callable[[], T], *, is_flushed: bool = False) -> T:
         """Do something with the store; returns its result when it is durable.
+
+        `is_flushed`: a power cut cannot take it back either (see `MessageStore`).
 
         Raises:
             StoreUnavailableError: nothing was written, or too much waits.
@@ -38,6 +42,7 @@ class Notebook:
             raise StoreUnavailableError("too much waits to be written")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((job, future))
+        self._is_to_flush = self._is_to_flush or is_flushed
         self._is_wanted.set()
         return await future
 
@@ -53,15 +58,16 @@ class Notebook:
         """Write what waits, now."""
         self._is_wanted.clear()
         group, self._waiting = self._waiting, []
-        if group and not self._write_all(group) and len(group) > 1:
+        is_flushed, self._is_to_flush = self._is_to_flush, False
+        if group and not self._write_all(group, is_flushed=is_flushed) and len(group) > 1:
             # One of them met a bug; the others must not suffer for it.
             for one in group:
-                self._write_all([one])
+                self._write_all([one], is_flushed=is_flushed)
 
-    def _write_all(self, group: list[tuple[Callable[[], Any], asyncio.Future[Any]]]) -> bool:
+    def _write_all(self, group: list[_Job], *, is_flushed: bool) -> bool:
         """Write a group as one; False where it is to be tried one by one."""
         try:
-            with self._store.together():
+            with self._store.together(is_flushed=is_flushed):
                 results = [job() for job, _ in group]
         except Exception as error:  # noqa: BLE001 - it is told to those who asked
             if len(group) > 1 and not isinstance(error, StoreUnavailableError):

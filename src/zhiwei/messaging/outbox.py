@@ -189,7 +189,7 @@ class Outbox:
             StoreUnavailableError: nothing was changed.
         """
         now_ms = self._pace.now_ms()
-        count = await self._notebook.write(lambda: self._store.replay(ids, now_ms))
+        count = await self._notebook.write(lambda: self._store.replay(ids, now_ms), is_flushed=True)
         self._poke()
         return count
 

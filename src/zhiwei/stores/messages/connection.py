@@ -50,7 +50,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         )
         number = _checked_schema(connection)
         connection.execute("pragma journal_mode = wal")
-        # With `full`, a commit is on the disk before it returns.
+        # A commit is on the disk before it returns; the store takes that back where it need not be.
         connection.execute("pragma synchronous = full")
         connection.execute("pragma cache_size = -32768")
         if number == 0:

@@ -43,6 +43,7 @@ class SqliteMessageStore:
         self._connection: Final = open_writer(self._path)
         self._execute: Final = self._connection.execute
         self._is_together = False
+        self._is_flushing = True
         #: What was counted under the budgets that were asked for lately, by second; the one writer
         #: may remember it.
         self._spending: Final[dict[str, dict[int, int]]] = {}
@@ -60,8 +61,11 @@ class SqliteMessageStore:
         self._connection.close()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Make one transaction of everything that is called within; all of it or nothing."""
+    def together(self, *, is_flushed: bool = False) -> Iterator[None]:
+        """Make one transaction of everything that is called within; all of it or nothing.
+
+        `is_flushed`: it is on the disk when it returns, and not only in the system's hands.
+        """
         if self._is_together:
             yield
             return
@@ -69,6 +73,7 @@ class SqliteMessageStore:
         self._doubtful.clear()
         self._is_together = True
         try:
+            self._flush_commits(is_flushed)
             self._execute("begin immediate")
             yield
             self._finish()
@@ -91,7 +96,7 @@ class SqliteMessageStore:
 
     def plan(self, planned: Sequence[Planned], *, cursor: int, now_ms: int) -> int:
         """Take in messages and move the cursor (-1 = leave it); how many were new."""
-        with self.together():
+        with self.together(is_flushed=cursor < 0):
             new = sum(self._insert(one, now_ms) for one in planned)
             if cursor >= 0:
                 self._execute(QUERIES["move_cursor"], (cursor,))
@@ -144,7 +149,7 @@ class SqliteMessageStore:
 
     def replay(self, ids: Sequence[str], now_ms: int) -> int:
         """Queue messages that are over again; how many were."""
-        with self.together():
+        with self.together(is_flushed=True):
             count = 0
             for message_id in ids:
                 row = self._execute(QUERIES["state_by_id"], (message_id,)).fetchone()
@@ -199,7 +204,7 @@ class SqliteMessageStore:
     def take_in(self, inbound: Inbound) -> bool:
         """Keep an inbound message until it is answered; False where its id was seen before."""
         values = (inbound.id, inbound.sender, inbound.text, inbound.received_ms)
-        with self.together():
+        with self.together(is_flushed=True):
             return self._execute(QUERIES["insert_inbound"], values).rowcount == 1
 
     def unanswered(self, limit: int) -> list[Inbound]:
@@ -346,6 +351,12 @@ class SqliteMessageStore:
         for challenge, position in self._doubtful.items():
             if not self._execute(QUERIES["hopes"], (challenge,)).fetchone()[0]:
                 self._execute(QUERIES["give_up_challenge"], (challenge, position))
+
+    def _flush_commits(self, is_flushed: bool) -> None:
+        """Choose whether commits wait for the disk; it holds from the next transaction on."""
+        if is_flushed is not self._is_flushing:
+            self._execute(f"pragma synchronous = {'full' if is_flushed else 'normal'}")
+            self._is_flushing = is_flushed
 
     def _undo(self) -> None:
         self._spending.clear()

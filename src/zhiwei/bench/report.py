@@ -203,7 +203,8 @@ def _faults(run: Verdict) -> str:
 
 
 def _show_medians(report: Report, console: Console) -> None:
-    table = Table(title="Medians at saturation", title_justify="left")
+    table = Table(title="Medians at saturation (an echo decides nothing: messages/s)")
+    table.title_justify = "left"
     table.add_column("contender", no_wrap=True)
     for head in ("decisions/s", "ours is", "cpu s/1,000: server", "load generator"):
         table.add_column(head, justify="right")

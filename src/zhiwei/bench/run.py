@@ -144,14 +144,18 @@ class Bench:
         )
 
     def _saturate(self, contender: Contender, series: Series, cards: int) -> Verdict:
-        """One run at saturation, with messages enough for the rate that was seen before."""
+        """One run at saturation; again with more messages where they did not last for its time."""
         seconds = self._options.seconds
         messages = _FIRST_MESSAGES
         if series.runs:
             expected = max(run.decisions_per_second for run in series.runs) * seconds * 1.3
             messages = int(min(max(expected, 5_000), _SERIES_MESSAGES_MAX))
         pace = Pace(seconds, window=self._options.window)
-        return self._measure(contender, pace, messages, cards)
+        while True:
+            run = self._measure(contender, pace, messages, cards)
+            if not run.exhausted or messages == _SERIES_MESSAGES_MAX:
+                return run
+            messages = min(2 * messages, _SERIES_MESSAGES_MAX)
 
     def _at_half(self, ours: Contender) -> None:
         """Ours at half its own maximum: latency from the planned instant, every run kept."""

@@ -10,13 +10,14 @@ from time import monotonic
 from typing import Final, final
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from zhiwei.core.command import Via
 from zhiwei.core.finding import Outcome
 from zhiwei.core.reason import Reason
 from zhiwei.core.result import Result
 from zhiwei.engine import Failure
+from zhiwei.tallies import Steps, Tally
 
 _log: Final = structlog.get_logger()
 
@@ -27,6 +28,16 @@ _LINES_A_SECOND: Final = 20
 #: How long a failed write keeps traffic away, unless a batch is committed before.
 _UNREADY_SECONDS: Final = 10.0
 _BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+def _labels_of(kind: tuple[int, int, int]) -> tuple[str, str, str]:
+    """Outcome, first reason and door by name."""
+    outcome, reason, via = kind
+    return (
+        Outcome(outcome).name.lower(),
+        Reason(reason).code if reason else "",
+        Via(via).name.lower(),
+    )
 
 
 @final
@@ -40,10 +51,12 @@ class Metrics:
         self._logged_second = 0
         self._logged = 0
         count = self._counter
-        self.decisions: Final = count(
+        self.decisions: Final = Tally(
             "zhiwei_decisions",
             "Card messages decided, by outcome, first reason and door.",
             ("outcome", "reason", "door"),
+            _labels_of,
+            self.registry,
         )
         self.rule_failures: Final = count(
             "zhiwei_rule_failures",
@@ -59,24 +72,23 @@ class Metrics:
         self.format_errors: Final = count(
             "zhiwei_format_errors", "Frames that could not be read, by kind of fault.", ("fault",)
         )
-        self.latency: Final = Histogram(
+        self.latency: Final = Steps(
             "zhiwei_decision_seconds",
             "From taking the oldest command of a batch to its answers.",
-            buckets=_SECONDS,
-            registry=self.registry,
+            _SECONDS,
+            self.registry,
         )
-        self.commit: Final = Histogram(
-            "zhiwei_commit_seconds",
-            "Deciding and committing one batch.",
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.commit: Final = Steps(
+            "zhiwei_commit_seconds", "Deciding and committing one batch.", _SECONDS, self.registry
         )
-        self.batch: Final = Histogram(
-            "zhiwei_batch_size", "Commands in a batch.", buckets=_BATCH, registry=self.registry
+        self.batch: Final = Steps(
+            "zhiwei_batch_size", "Commands in a batch.", _BATCH, self.registry
         )
+        self._queue = 0
         self.queue: Final = Gauge(
             "zhiwei_queue", "Commands that wait for the next batch.", registry=self.registry
         )
+        self.queue.set_function(lambda: self._queue)
         self.connections: Final = Gauge(
             "zhiwei_iso8583_connections", "Open ISO 8583 connections.", registry=self.registry
         )
@@ -92,7 +104,7 @@ class Metrics:
         self, results: Sequence[Result], *, waited_seconds: float, commit_seconds: float, queue: int
     ) -> None:
         """Count one committed batch."""
-        tally: dict[tuple[int, int, int], int] = {}
+        tally = self.decisions.counts
         repeats = 0
         changes = 0
         for result in results:
@@ -111,13 +123,6 @@ class Metrics:
                 for finding in entry.findings:
                     if finding.reason is Reason.RULE_FAILED:
                         self.rule_failures.labels(finding.control).inc()
-        for (outcome, reason, via), count in tally.items():
-            labels = (
-                Outcome(outcome).name.lower(),
-                Reason(reason).code if reason else "",
-                Via(via).name.lower(),
-            )
-            self.decisions.labels(*labels).inc(count)
         if repeats:
             self.repeats.inc(repeats)
         if changes:
@@ -126,7 +131,7 @@ class Metrics:
         self.latency.observe(waited_seconds)
         self.commit.observe(commit_seconds)
         self.batch.observe(len(results))
-        self.queue.set(queue)
+        self._queue = queue
 
     def observe_failure(self, failure: Failure, count: int, error: BaseException | None) -> None:
         """Count commands that got no result, and say once per batch why."""

@@ -23,6 +23,8 @@ from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.ids import CARD_KEY_BYTES
 
 KEY_BYTES: Final = 32
+#: SHA-256 works on blocks of this size.
+_BLOCK_BYTES: Final = 64
 #: Shortest and longest PAN of ISO/IEC 7812.
 PAN_DIGITS_MIN: Final = 12
 PAN_DIGITS_MAX: Final = 19
@@ -47,12 +49,17 @@ class VaultKeyError(ZhiweiError):
 class Vault:
     """Turns card numbers into card keys; its `repr` shows nothing of the key."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_inner", "_key", "_outer")
 
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY_BYTES:
             raise VaultKeyError(f"a vault key has {KEY_BYTES} bytes, not {len(key)}")
         self._key: Final = key
+        # HMAC as it is defined (RFC 2104), with the key's half of both hashes done once:
+        # `hmac.digest` looks its algorithm up for every call, which costs twice the rest.
+        padded = key.ljust(_BLOCK_BYTES, b"\0")
+        self._inner: Final = sha256(bytes(byte ^ 0x36 for byte in padded))
+        self._outer: Final = sha256(bytes(byte ^ 0x5C for byte in padded))
 
     def __repr__(self) -> str:
         return "Vault(key hidden)"
@@ -99,7 +106,11 @@ class Vault:
         return hmac.digest(self._key, b"secret|" + purpose.encode(), sha256)
 
     def _digest(self, text: bytes) -> bytes:
-        return hmac.digest(self._key, text, sha256)[:CARD_KEY_BYTES]
+        inner = self._inner.copy()
+        inner.update(text)
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()[:CARD_KEY_BYTES]
 
 
 def open_vault(path: Path) -> Vault:

@@ -17,6 +17,8 @@ from zhiwei.stores.coding.usage import decode_usage, version_and_places
 
 #: Cards whose rows are rewritten together: about as many as share a page of the file.
 GROUP_CARDS: Final = 12
+#: No fewer groups are swept with a commit, so that most small commits sweep nothing.
+_GROUPS_MIN: Final = 4
 #: The sweep goes once around in four entries for each card, but in no fewer than this.
 _ROUND_ENTRIES_MIN: Final = 16_384
 _TRIES_MAX: Final = 16
@@ -209,6 +211,7 @@ class Sweep:
     __slots__ = (
         "_at",
         "_behind",
+        "_owed",
         "_round_began",
         "_round_entries",
         "log_number",
@@ -222,6 +225,8 @@ class Sweep:
         self._round_entries: Final = round_entries
         self._behind: Final[dict[int, list[Slot]]] = {}
         self._at = 0
+        #: Groups that are due, times the entries of a round.
+        self._owed = 0
         #: Number of the last row of the log; of the last one when this round began; of the last one
         #: that a whole round has passed since; of the last one deleted.
         self.log_number = 0
@@ -251,10 +256,20 @@ class Sweep:
         return range(self._at * GROUP_CARDS, (self._at + groups) * GROUP_CARDS)
 
     def groups_for(self, entries: int, cards: int) -> int:
-        """How many groups to sweep when this many entries are written."""
-        groups = cards // GROUP_CARDS + 1
-        period = min(max(4 * cards, _ROUND_ENTRIES_MIN), self._round_entries)
-        return 1 + groups * entries // period
+        """How many groups to sweep now that so many more entries are written; mostly none."""
+        groups = (self._owed + entries * self._groups(cards)) // self._period(cards)
+        return groups if groups >= min(_GROUPS_MIN, cards // GROUP_CARDS + 1) else 0
+
+    def note_entries(self, entries: int, cards: int) -> None:
+        """So many entries are committed; what is due grows with them."""
+        self._owed += entries * self._groups(cards)
+
+    def _groups(self, cards: int) -> int:
+        # The walk ends with the group behind the last one; a step more makes up for new cards.
+        return cards // GROUP_CARDS + 2
+
+    def _period(self, cards: int) -> int:
+        return min(max(4 * cards, _ROUND_ENTRIES_MIN), self._round_entries)
 
     def proposal(self, groups: int, cards: int) -> list[Slot]:
         """The slots of the next groups that are ahead of their rows."""
@@ -275,6 +290,7 @@ class Sweep:
                 for slot in slots:
                     slot.is_dirty = False
         self._at += groups
+        self._owed = max(0, self._owed - groups * self._period(cards))
         if self._at > top:
             self._at = 0
             self.swept_log = self._round_began
@@ -283,7 +299,7 @@ class Sweep:
     def begin(self, first_log: int, last_log: int) -> None:
         """Begin a round anew, with a log that holds these rows and nothing swept."""
         self._behind.clear()
-        self._at = 0
+        self._at = self._owed = 0
         self.log_number = last_log
         self._round_began = last_log
         self.swept_log = self.trimmed_log = first_log - 1

@@ -27,8 +27,9 @@ _log: Final = structlog.get_logger()
 
 #: The log starts again when it is longer than this: at full load every few seconds.
 LOG_BYTES: Final = 128 * 1024 * 1024
-#: A pass begins when about this part of it was written since the last one.
-_PASSES_PER_LOG: Final = 4
+#: A pass begins when about this part of it was written since the last one: a few megabytes, so that
+#: the disk is never busy with it for long while a commit waits.
+_PASSES_PER_LOG: Final = 32
 #: And when nothing more comes, after this time.
 IDLE_SECONDS: Final = 1.0
 #: The gate is closed when at most about so many pages are left, or after so many passes.

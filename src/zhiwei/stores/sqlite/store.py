@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import Any, Final, TypeAlias, final
 
@@ -28,6 +28,7 @@ from zhiwei.stores.sqlite.connection import (
     open_writer,
 )
 from zhiwei.stores.sqlite.forget import Forgetting
+from zhiwei.stores.sqlite.inserts import Inserts
 from zhiwei.stores.sqlite.lock import DirectoryLock
 from zhiwei.stores.sqlite.queries import QUERIES
 from zhiwei.stores.sqlite.reader import SqliteReader
@@ -115,6 +116,8 @@ class SqliteStore:
             raise
         self._reader: Final = SqliteReader(self.path, self._cards)
         self._checkpoints: Final = Checkpoints(self.path, self._bounds.log_bytes)
+        self._inserts: Final = Inserts(self._connection, "insert_entry", "insert_event")
+        self._transaction: Final = _Transaction(self._connection, self._checkpoints.gate)
         self._checkpoints.start()
         self._committed_at = monotonic()
         self._is_open = True
@@ -159,7 +162,7 @@ class SqliteStore:
             positions.audit += 1
             rows.append((positions.audit, b"", encode_audit(audit, actor, b"", clock_ms)))
         try:
-            with self._checkpoints.gate, self._transaction():
+            with self._transaction:
                 execute_many = self._connection.executemany
                 execute_many(QUERIES["put_record"], [record_row(record) for record in records])
                 execute_many(QUERIES["insert_audit"], rows)
@@ -178,7 +181,7 @@ class SqliteStore:
         self._check_usable()
         try:
             if self._forgetting.is_due(clock_ms):
-                with self._checkpoints.gate, self._transaction():
+                with self._transaction:
                     self._forgetting.a_portion(self._connection, clock_ms)
             elif monotonic() < self._committed_at + _IDLE_SECONDS:
                 return False
@@ -275,27 +278,26 @@ class SqliteStore:
             self._positions = self._load(None)
         self._is_certain = True
 
-    def _transaction(self) -> contextlib.AbstractContextManager[None]:
-        return _transaction_on(self._connection)
-
     def _commit(self, turn: Turn) -> None:
         """Write everything of a turn in one transaction, then show it."""
         sweep = self._sweep
         positions = turn.positions
         new_cards, images = turn.new_images()
-        groups = sweep.groups_for(len(turn.entries), self._positions.card)
-        if self._cards.is_over_full:
-            groups *= _HURRY
         cards = self._positions.card
-        self._bring_in(groups)
-        swept = [turn.rewrite_row(slot) for slot in sweep.proposal(groups, cards)]
+        groups = sweep.groups_for(len(turn.entries), cards)
+        if self._cards.is_over_full:
+            groups = _HURRY * max(1, groups)
+        swept: list[tuple[Any, ...]] = []
+        if groups:
+            self._bring_in(groups)
+            swept = [turn.rewrite_row(slot) for slot in sweep.proposal(groups, cards)]
         log_number = sweep.log_number + 1
         body = images_body(log_number, turn.entries[0][0], positions.entry, images)
         trim_to = min(sweep.swept_log, sweep.trimmed_log + _TRIM_MAX)
-        with self._checkpoints.gate, self._transaction():
+        with self._transaction:
             connection = self._connection
             execute_many = connection.executemany
-            execute_many(QUERIES["insert_entry"], turn.entries)
+            self._inserts.insert("insert_entry", turn.entries)
             connection.execute(QUERIES["insert_images"], (log_number, body))
             if new_cards:
                 execute_many(QUERIES["insert_card"], new_cards)
@@ -305,7 +307,7 @@ class SqliteStore:
                 heads = [(key, group, at) for (key, group), at in turn.heads.items()]
                 execute_many(QUERIES["put_head"], heads)
             if turn.events:
-                execute_many(QUERIES["insert_event"], turn.events)
+                self._inserts.insert("insert_event", turn.events)
             if turn.audits:
                 execute_many(QUERIES["insert_audit"], turn.audits)
             if turn.old_keys:
@@ -317,13 +319,15 @@ class SqliteStore:
             if log_number % _FORGET_EVERY == 0 and self._forgetting.is_due(turn.clock_ms):
                 self._forgetting.a_portion(connection, turn.clock_ms)
         self._checkpoints.note_commit(
-            len(body) + 512 * len(turn.entries) + PAGE_BYTES * (16 + groups + len(turn.heads))
+            len(body) + 512 * len(turn.entries) + PAGE_BYTES * (5 + 4 * groups + len(turn.heads))
         )
         # Committed: from here on nothing may fail.
         self._committed_at = monotonic()
         sweep.log_number = log_number
         sweep.trimmed_log = max(trim_to, sweep.trimmed_log)
-        sweep.confirm(groups, cards)
+        sweep.note_entries(len(turn.entries), cards)
+        if groups:
+            sweep.confirm(groups, cards)
         self._positions = positions
         turn.publish()
 
@@ -333,7 +337,7 @@ class SqliteStore:
         self._bring_in(groups)
         slots = self._sweep.proposal(groups, cards)
         if slots:
-            with self._checkpoints.gate, self._transaction():
+            with self._transaction:
                 rows = [row_of(slot) for slot in slots]
                 self._connection.executemany(QUERIES["rewrite_card"], rows)
             self._checkpoints.note_commit(PAGE_BYTES * groups)
@@ -353,7 +357,7 @@ class SqliteStore:
     def _trim(self) -> None:
         """Delete a few rows of the log; only while every row of `card_state` is up to date."""
         trim_to = min(self._sweep.log_number, self._sweep.trimmed_log + _IDLE_TRIM)
-        with self._checkpoints.gate, self._transaction():
+        with self._transaction:
             self._connection.execute(QUERIES["delete_images"], (trim_to,))
         self._sweep.trimmed_log = trim_to
 
@@ -369,14 +373,31 @@ class SqliteStore:
         return StoreUnavailableError(reason)
 
 
-@contextlib.contextmanager
-def _transaction_on(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing; on the disk when it is left without an error."""
-    connection.execute("begin immediate")
-    try:
-        yield
-        connection.execute("commit")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("rollback")
-        raise
+@final
+class _Transaction:
+    """All or nothing; on the disk when it is left without an error. Checkpoints wait meanwhile."""
+
+    __slots__ = ("_connection", "_gate")
+
+    def __init__(self, connection: sqlite3.Connection, gate: Lock) -> None:
+        self._connection: Final = connection
+        self._gate: Final = gate
+
+    def __enter__(self) -> None:
+        self._gate.acquire()
+        try:
+            self._connection.execute("begin immediate")
+        except BaseException:
+            self._gate.release()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        try:
+            if kind is None:
+                self._connection.execute("commit")
+        finally:
+            try:
+                if self._connection.in_transaction:
+                    self._connection.execute("rollback")
+            finally:
+                self._gate.release()

@@ -1,10 +1,10 @@
 """Engine: takes what is waiting as one batch, has it decided and committed, and only then answers.
 
 A batch is whatever arrived while the last one was being committed, so batches grow with the load,
-and one flush of the disk pays for all of a batch. While commands keep coming, batches begin a little
-apart, so that a moderate load is not cut into batches of two or three; a command after a silence
-never waits, and nobody waits for company that does not come. The queue is bounded; past it a
-command is refused at once instead of being left to hang.
+and one flush of the disk pays for all of a batch. While commands keep coming, batches begin a
+little apart, so that a moderate load is not cut into batches of two or three; a command after a
+silence never waits, and nobody waits for company that does not come. The queue is bounded; past it
+a command is refused at once instead of being left to hang.
 
 The engine lives on the path's event loop. Doors on that loop call `submit`; the HTTP door, which
 has a loop of its own in another thread, goes through `ThreadEntry`.

@@ -146,7 +146,7 @@ def test_a_running_server_replays_itself(data: str) -> None:
     lock = DirectoryLock(Path(data))
     refused = zhiwei("replay", "msg_dead", "--data", data)
     assert refused.returncode == 3
-    assert "/v1/messages/replay" in refused.stderr
+    assert "/v1/message_replays" in refused.stderr
     assert zhiwei("list", "--data", data).returncode == 0
     lock.release()
 

@@ -134,7 +134,7 @@ def replay(
 ) -> None:
     """Queue messages again that failed, were given up or held back; the server must not run.
 
-    While it runs, use `POST /v1/messages/{id}/replay` or `POST /v1/messages/replay`. Their ids
+    While it runs, use `POST /v1/messages/{id}/replay` or `POST /v1/message_replays`. Their ids
     stay, so a receiver that had one already can tell. The audit trail names the command line.
 
     Example: `zhiwei messages replay --status dead --channel sms --data ./data`
@@ -199,7 +199,7 @@ async def _replayed(data: Path, chosen: Sequence[Tracked]) -> int:
     try:
         main = SqliteStore(data)
     except DataInUseError as error:
-        raise ServerRunsError(f"{error}; or use `POST /v1/messages/replay` there") from None
+        raise ServerRunsError(f"{error}; or use `POST /v1/message_replays` there") from None
     try:
         now_ms = SystemClock().now_ms()
         await main.keep([], audits, Actor("cli", Via.CLI, is_staff=True), now_ms)

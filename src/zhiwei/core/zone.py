@@ -35,8 +35,8 @@ class Zone:
 
     def offset_ms(self, instant_ms: int) -> int:
         """Offset east of UTC in force at the instant."""
-        if len(self.offsets_ms) == 1:
-            return self.offsets_ms[0]
+        if instant_ms >= self.starts_ms[-1]:
+            return self.offsets_ms[-1]
         index = bisect_right(self.starts_ms, instant_ms) - 1
         return self.offsets_ms[max(0, index)]
 
@@ -50,6 +50,9 @@ class Zone:
         Where a change of offset skips midnight, the day begins at the change.
         """
         midnight = day * DAY_MS
+        if midnight - 2 * DAY_MS >= self.starts_ms[-1]:
+            # Nothing changes any more; so it is for most zones, on every day of now.
+            return midnight - self.offsets_ms[-1]
         # Offsets lie within a day of UTC, so every change that can matter lies near this guess.
         guess = midnight - self.offset_ms(midnight)
         first = bisect_right(self.starts_ms, guess - DAY_MS) - 1

@@ -161,7 +161,7 @@ def test_a_wrong_key_is_not_saved_by_a_signature(memory: World) -> None:
 def test_a_signature_opens_nothing_else(memory: World) -> None:
     """No other call takes one."""
     card = memory.card()
-    for path in ("/v1/cardholders", f"/v1/cards/{card}/stop", "/v1/messages/replay"):
+    for path in ("/v1/cardholders", f"/v1/cards/{card}/stop", "/v1/message_replays"):
         content, headers = signed(memory, {})
         assert send(memory, content, headers, path).status_code == 401
 

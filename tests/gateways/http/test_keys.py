@@ -73,7 +73,7 @@ POST   /v1/challenges/{challenge}/respond                     ioc
 POST   /v1/inbound_messages                                   io
 GET    /v1/messages                                           io
 GET    /v1/messages/{message}                                 io
-POST   /v1/messages/replay                                    io
+POST   /v1/message_replays                                    io
 POST   /v1/messages/{message}/replay                          io
 POST   /v1/security_checkups                                  ioc
 GET    /v1/security_checkups                                  ioc

@@ -46,7 +46,7 @@ def test_without_messaging_there_are_no_messages(memory: World) -> None:
         memory.issuer.get("/v1/messages"),
         memory.issuer.get("/v1/messages/msg_1"),
         memory.issuer.post("/v1/messages/msg_1/replay"),
-        memory.issuer.post("/v1/messages/replay", {"status": "dead", "channel": "sms"}),
+        memory.issuer.post("/v1/message_replays", {"status": "dead", "channel": "sms"}),
     ):
         assert (answer.status_code, answer.json()["code"]) == (404, "messaging_off")
     card = memory.card()
@@ -155,15 +155,15 @@ def test_many_messages_are_sent_again_at_once(office: PostOffice) -> None:
     office.plan("msg_own", Status.HELD_BACK, card_key=key_of(card), lane="own")
     office.plan("msg_mail", Status.HELD_BACK, channel=EMAIL, lane="mail")
     body = {"status": "held_back", "channel": "sms"}
-    own = world.operator.post("/v1/messages/replay", {**body, "card": card})
+    own = world.operator.post("/v1/message_replays", {**body, "card": card})
     assert own.json() == {"object": "message_replay", "replayed": 1, "has_more": False}
-    rest = world.operator.post("/v1/messages/replay", body)
+    rest = world.operator.post("/v1/message_replays", body)
     assert rest.json() == {"object": "message_replay", "replayed": 520, "has_more": False}
     assert ids(world.issuer.get("/v1/messages?status=held_back")) == ["msg_mail"]
     trail = world.issuer.get("/v1/audit_events?action=messages.replayed").json()["data"]
     assert [row["new"]["card"] for row in trail] == [None, card]
     for wrong, code in (({**body, "status": "muted"}, 422), ({"status": "dead"}, 400), ({}, 400)):
-        assert world.operator.post("/v1/messages/replay", wrong).status_code == code
+        assert world.operator.post("/v1/message_replays", wrong).status_code == code
 
 
 def test_messages_are_the_staffs_business(office: PostOffice) -> None:
@@ -172,7 +172,7 @@ def test_messages_are_the_staffs_business(office: PostOffice) -> None:
     holder = world.cardholder()
     own = world.client("cardholder", holder)
     assert own.get("/v1/messages").status_code == 403
-    assert own.post("/v1/messages/replay", {}).status_code == 403
+    assert own.post("/v1/message_replays", {}).status_code == 403
 
 
 @pytest.mark.parametrize(

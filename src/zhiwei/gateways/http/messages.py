@@ -29,7 +29,7 @@ from zhiwei.gateways.http.times import instant_text
 from zhiwei.messaging.model import SMS, Status, Tracked
 from zhiwei.messaging.replay import may_be_replayed
 
-router = APIRouter(prefix="/v1/messages", tags=["Messages"], route_class=Gate)
+router = APIRouter(prefix="/v1", tags=["Messages"], route_class=Gate)
 
 StatusWord = Literal[
     "queued", "sent", "delivered", "failed", "dead", "expired", "muted", "held_back"
@@ -83,7 +83,7 @@ class ReplayShape(Shape):
     has_more: bool = Field(description="More are left than one call replays: call again.")
 
 
-@router.get("", **call(STAFF, ListOf[MessageShape]), summary="List messages")
+@router.get("/messages", **call(STAFF, ListOf[MessageShape]), summary="List messages")
 async def list_messages(
     house: TheHouse,
     caller: TheCaller,
@@ -99,14 +99,14 @@ async def list_messages(
     return reply(listed([message_document(row) for row in rows], has_more))
 
 
-@router.get("/{message}", **call(STAFF, MessageShape), summary="Read a message")
+@router.get("/messages/{message}", **call(STAFF, MessageShape), summary="Read a message")
 async def read(house: TheHouse, caller: TheCaller, message: MessagePath) -> Response:
     """One message and what became of it."""
     tracked = await run_in_threadpool(_found, _desk(house), message)
     return reply(message_document(tracked, with_text=caller.key.scope == ISSUER))
 
 
-@router.post("/replay", **call(STAFF, ReplayShape), summary="Send messages again")
+@router.post("/message_replays", **call(STAFF, ReplayShape), summary="Send messages again")
 async def replay_many(
     request: Request, house: TheHouse, caller: TheCaller, body: ReplayBody
 ) -> Response:
@@ -128,7 +128,9 @@ async def replay_many(
     return await once(request, house, caller, "messages.replay", work)
 
 
-@router.post("/{message}/replay", **call(STAFF, MessageShape), summary="Send a message again")
+@router.post(
+    "/messages/{message}/replay", **call(STAFF, MessageShape), summary="Send a message again"
+)
 async def replay_one(
     request: Request, house: TheHouse, caller: TheCaller, message: MessagePath
 ) -> Response:

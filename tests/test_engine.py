@@ -80,11 +80,9 @@ def registration(number: int) -> Command:
     return Command(number.to_bytes(16, "big"), change=Register(profile), actor=STAFF)
 
 
-def engine_of(
-    store: MemoryStore, watch: Watch, step: Step = STEP, *, apart: float = 0.002, **bounds: int
-) -> Engine:
+def engine_of(store: MemoryStore, watch: Watch, step: Step = STEP, **bounds: int) -> Engine:
     """An engine on a clock that stands still."""
-    return Engine(store, step, StandingClock(), watch, apart_seconds=apart, **bounds)
+    return Engine(store, step, StandingClock(), watch, **bounds)
 
 
 def run_until_done(engine: Engine, units: list[list[Command]]) -> list[Sequence[Answer]]:
@@ -119,42 +117,6 @@ def test_a_batch_is_bounded_and_units_stay_whole() -> None:
     units.append([registration(n) for n in range(10, 16)])
     run_until_done(engine_of(MemoryStore(), watch, batch_max=3), units)
     assert watch.batches == [3, 1, 6]
-
-
-def test_batches_begin_apart_while_commands_keep_coming() -> None:
-    """A command after a silence does not wait; the next one waits a little, and has company."""
-    watch = Watch()
-    engine = engine_of(MemoryStore(), watch, apart=0.5)
-
-    def submit(number: int) -> None:
-        following = (lambda _: submit(1)) if number == 0 else (lambda _: engine.stop())
-        engine.submit([registration(number)], following)
-
-    async def go() -> None:
-        asyncio.get_running_loop().call_later(0.05, submit, 2)
-        submit(0)
-        await engine.run()
-
-    asyncio.run(go())
-    assert watch.batches == [1, 2]
-
-
-def test_nobody_waits_for_company_that_does_not_come() -> None:
-    """Who sends the next command only after the answer is not slowed down by waiting."""
-    watch = Watch()
-    engine = engine_of(MemoryStore(), watch, apart=1.0)
-
-    def submit(number: int) -> None:
-        following = (lambda _: submit(number + 1)) if number < 40 else (lambda _: engine.stop())
-        engine.submit([registration(number)], following)
-
-    async def go() -> None:
-        submit(0)
-        await engine.run()
-
-    # Forty pauses would be forty seconds; it is one.
-    asyncio.run(asyncio.wait_for(go(), 20))
-    assert watch.batches == [1] * 41
 
 
 def test_past_the_queue_s_bound_the_answer_is_busy_at_once() -> None:

@@ -1,10 +1,8 @@
 """Engine: takes what is waiting as one batch, has it decided and committed, and only then answers.
 
-A batch is whatever arrived while the last one was being committed, so batches grow with the load,
-and one flush of the disk pays for all of a batch. While commands keep coming, batches begin a
-little apart, so that a moderate load is not cut into batches of two or three; a command after a
-silence never waits, and nobody waits for company that does not come. The queue is bounded; past it
-a command is refused at once instead of being left to hang.
+It never waits for company: a batch is whatever arrived while the last one was being committed, so
+batches grow with the load and one flush of the disk pays for all of a batch. The queue is bounded;
+past it a command is refused at once instead of being left to hang.
 
 The engine lives on the path's event loop. Doors on that loop call `submit`; the HTTP door, which
 has a loop of its own in another thread, goes through `ThreadEntry`.
@@ -26,11 +24,6 @@ from zhiwei.ports import Record, Step, Store, StoreUnavailableError
 
 #: Commands decided in one transaction, at most.
 BATCH_MAX: Final = 512
-#: Batches begin at least so far apart while this makes them larger; a commit costs as much as
-#: several decisions.
-APART_SECONDS: Final = 0.002
-#: Once company did not come, so many batches begin without waiting for it.
-_ALONE_BATCHES: Final = 64
 #: How often the engine looks whether it is idle.
 TIDY_EVERY_SECONDS: Final = 0.25
 #: Commands that may wait; at full speed this is well under a second of work.
@@ -109,7 +102,6 @@ class Engine:
         *,
         batch_max: int = BATCH_MAX,
         queue_max: int = QUEUE_MAX,
-        apart_seconds: float = APART_SECONDS,
     ) -> None:
         self._store: Final = store
         self._step: Final = step
@@ -117,14 +109,10 @@ class Engine:
         self._observer: Final = observer
         self._batch_max: Final = batch_max
         self._queue_max: Final = queue_max
-        self._apart_seconds: Final = apart_seconds
         self._units: Final[deque[_Unit]] = deque()
         self._waiting = 0
         self._is_open = True
         self._is_awake = asyncio.Event()
-        #: When the last batch began, and how many are to begin without waiting.
-        self._began = 0.0
-        self._alone = 0
 
     @property
     def waiting(self) -> int:
@@ -156,7 +144,6 @@ class Engine:
         while True:
             await self._is_awake.wait()
             while self._units:
-                await self._wait_for_company()
                 await self._one_batch()
                 # Let the sockets be read and the answers be written before the next batch.
                 await asyncio.sleep(0)
@@ -180,21 +167,6 @@ class Engine:
         """Take no more; `run` ends when what was taken is answered."""
         self._is_open = False
         self._is_awake.set()
-
-    async def _wait_for_company(self) -> None:
-        """Wait until batches are far enough apart, if that has lately made them larger."""
-        now = perf_counter()
-        left = self._began + self._apart_seconds - now
-        if left > 0 and self._waiting < self._batch_max and self._is_open:
-            if self._alone > 0:
-                self._alone -= 1
-            else:
-                waited = self._waiting
-                await asyncio.sleep(left)
-                if self._waiting < 2 * waited:
-                    self._alone = _ALONE_BATCHES
-                now = perf_counter()
-        self._began = now
 
     async def _one_batch(self) -> None:
         units = self._take()

@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final, TypeVar, final
 
+import uvloop
+
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.messaging.outbox import Outbox
 
@@ -93,7 +95,7 @@ class MessagingThread:
             raise MessagingStoppedError from None
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             self._loop = runner.get_loop()
             runner.run(self._live())
 

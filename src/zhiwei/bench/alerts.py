@@ -19,6 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import uvloop
+
 from zhiwei.bench import contenders
 from zhiwei.bench.message import offsets_of
 from zhiwei.bench.peers.smsc import ACCOUNT
@@ -159,12 +161,12 @@ def _alerts(options: AlertOptions, folder: Path, say: Callable[[int], None]) -> 
         account = {"system_id": ACCOUNT.system_id, "password": ACCOUNT.password}
         messages.write_text(_MESSAGES.format(port=smsc.port, **account))
         server = contenders.ours(data, more=("--messages", str(messages))).server
-        report, sent = asyncio.run(_send(options, server.port, 1, say))
+        report, sent = uvloop.run(_send(options, server.port, 1, say))
         _wait_for(arrived, report.requests)
         _match(report, sent, arrived)
         smsc.kill()
         few = AlertOptions(_OUTAGE_ALERTS, 1.0, _OUTAGE_ALERTS)
-        asyncio.run(_send(few, server.port, 2, say))
+        uvloop.run(_send(few, server.port, 2, say))
         # Long enough for pauses between tries to have grown as far as they do.
         time.sleep(_OUTAGE_SECONDS)
         back = folder / "back"

@@ -11,6 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
+import uvloop
+
 from zhiwei.simulate.smsc import Account, Arrived, Smsc
 
 ACCOUNT = Account("bench", "bench")
@@ -34,4 +36,4 @@ async def serve(path: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+    uvloop.run(serve(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))

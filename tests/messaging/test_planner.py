@@ -129,6 +129,13 @@ def test_a_question_that_reaches_nobody_is_seen_to_have_failed() -> None:
     office.close()
 
 
+def test_a_house_without_channels_leaves_questions_to_the_issuer() -> None:
+    """With webhooks only, nobody is asked by us, and no question counts as undeliverable."""
+    office = Office(frozenset((WEBHOOK,)))
+    assert office.plan(question(office)).messages == ()
+    office.close()
+
+
 # Quiet hours.
 
 

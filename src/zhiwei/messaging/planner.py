@@ -78,6 +78,9 @@ class _Telling:
     now_ms: int
 
 
+_WEBHOOKS_ONLY: Final = frozenset((WEBHOOK,))
+
+
 @final
 class Planner:
     """Makes messages of events. One thread at a time may use it."""
@@ -111,9 +114,11 @@ class Planner:
         `now_ms` is the house's instant: it decides quiet hours, budgets and what is pointless.
         A question that reaches nobody is planned as one message that has failed.
         """
-        state = self._reader.card(row.card_key)
         budgets = Budgets(self._settings.budgets, spent, now_ms)
         planned: list[Planned] = []
+        # Without a channel of its own the house leaves people to the issuer, who reads the events.
+        is_ours = self._channels != _WEBHOOKS_ONLY
+        state = self._reader.card(row.card_key) if is_ours else None
         if state is not None:
             planned += self._to_cardholder(row, state, now_ms, budgets)
             planned += self._to_operators(row, state)

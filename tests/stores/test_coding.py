@@ -145,10 +145,9 @@ def test_one_flipped_bit_of_a_file_is_found(state: CardState, data: st.DataObjec
             decode(blob, KEY[::-1])
 
 
-@given(st.binary(max_size=200))
-def test_any_bytes_give_a_value_or_the_one_error(raw: bytes) -> None:
+@given(st.binary(max_size=200), states)
+def test_any_bytes_give_a_value_or_the_one_error(raw: bytes, state: CardState) -> None:
     """Nothing else is ever raised for damage."""
-    state = CardState(KEY, 1, 0, bytes(16), Settings(None))  # type: ignore[arg-type]  # unused here
     for decode in (
         lambda: decode_settings(raw, KEY),
         lambda: decode_usage(raw, KEY, state.settings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from enum import Enum
 from typing import Any
 
@@ -90,8 +91,11 @@ def parts(value: Any) -> Any:  # noqa: ANN401 - anything that is kept
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
         return (type(value).__name__, *(parts(getattr(value, name)) for name in names))
-    slots = getattr(type(value), "__slots__", ())
-    if slots:
+    # A compiled class does not tell its slots; its attributes are descriptors.
+    slots = getattr(type(value), "__slots__", ()) or [
+        name for name, kept in vars(type(value)).items() if inspect.isgetsetdescriptor(kept)
+    ]
+    if slots and type(value).__module__.startswith("zhiwei."):
         return (type(value).__name__, *(parts(getattr(value, name)) for name in slots))
     return value
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Final, TypeVar, final
+from typing import Final, final
 
 import uvloop
 
@@ -18,15 +18,9 @@ _START_SECONDS: Final = 30.0
 #: The outbox bounds its own end; this is for what hangs in spite of it.
 _STOP_SECONDS: Final = 60.0
 
-T = TypeVar("T")
-
 
 class MessagingError(ZhiweiError):
     """messaging did not start"""
-
-
-class MessagingStoppedError(ZhiweiError):
-    """messaging is not running"""
 
 
 @final
@@ -75,24 +69,6 @@ class MessagingThread:
         if outbox is not None and loop is not None:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(outbox.wake)
-
-    def ask(self, question: Callable[[Outbox], Coroutine[Any, Any, T]]) -> Future[T]:
-        """Do something with the outbox on its loop, for example `lambda o: o.replay(ids)`.
-
-        From any thread; from another loop, `await asyncio.wrap_future(...)`.
-
-        Raises:
-            MessagingStoppedError: messaging is not running.
-        """
-        outbox, loop = self._outbox, self._loop
-        if outbox is None or loop is None:
-            raise MessagingStoppedError
-        work = question(outbox)
-        try:
-            return asyncio.run_coroutine_threadsafe(work, loop)
-        except RuntimeError:
-            work.close()
-            raise MessagingStoppedError from None
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

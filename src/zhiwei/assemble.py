@@ -2,6 +2,7 @@
 
 The path (ISO 8583 door, engine, the store's writing connection) runs on the event loop of the main
 thread. HTTP runs on a loop of its own in a second thread and comes in through `ThreadEntry`.
+Messaging runs in a process of its own (`messaging_process`).
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
-from zhiwei.assemble_messaging import Messaging, Surroundings
 from zhiwei.clock import ManualClock, SystemClock
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Via
@@ -27,7 +28,7 @@ from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.policy import DEFAULT_POLICY, Policy
 from zhiwei.engine import Engine, Failure, ThreadEntry
 from zhiwei.gateways.http.app import build_app
-from zhiwei.gateways.http.house import House, Rooms
+from zhiwei.gateways.http.house import House, MessageDesk, Rooms
 from zhiwei.gateways.iso8583.answers import Answers
 from zhiwei.gateways.iso8583.codec import Codec
 from zhiwei.gateways.iso8583.dialect import Dialect
@@ -36,12 +37,16 @@ from zhiwei.gateways.iso8583.door import Door
 from zhiwei.gateways.iso8583.frame import Framing, framing
 from zhiwei.gateways.iso8583.server import Iso8583Server
 from zhiwei.gateways.iso8583.translate import Translator
+from zhiwei.gateways.outgoing.signing import secret_bytes
 from zhiwei.gateways.response_codes import ResponseCodes
 from zhiwei.gateways.response_codes import load as load_response_codes
 from zhiwei.guardian import guardian_under
 from zhiwei.http_thread import HttpThread
 from zhiwei.keyring import Keyring
-from zhiwei.messaging.settings import MessagingSettings, load_messages
+from zhiwei.messaging.settings import MessagesFileError, MessagingSettings, load_messages
+from zhiwei.messaging_process.house_side import MessagingSeries, answers_of, calls_of
+from zhiwei.messaging_process.orders import Orders
+from zhiwei.messaging_process.parent import MessagingProcess
 from zhiwei.metrics import Metrics
 from zhiwei.policy_file import load_policy, stored_text
 from zhiwei.ports import KeyCheck, PolicyText, Reader
@@ -49,6 +54,8 @@ from zhiwei.services import JUDGES
 from zhiwei.services.security_checkup import Device, Mode, document, examine, history_of
 from zhiwei.services.spend_limits import ALL_CHANNELS, channels_of, reports
 from zhiwei.services.stop_payment import read_command
+from zhiwei.stores.messages.connection import FILE_NAME as MESSAGES_NAME
+from zhiwei.stores.messages.reader import SqliteMessageReader
 from zhiwei.stores.sqlite.store import OnProgress, SqliteStore
 from zhiwei.vault import Vault, open_vault
 from zhiwei.words import load_sentences
@@ -95,6 +102,14 @@ class Options:
     is_test_mode: bool = False
     #: How messages are delivered; None = webhooks only.
     messages_file: Path | None = None
+    #: Form of the logs, `logs.set_up_logs`; processes that are started here follow it.
+    logs_json: bool = True
+    log_level: str = "info"
+
+    @property
+    def key_path(self) -> Path:
+        """Where the vault's key is."""
+        return self.key_file or self.data_dir / VAULT_FILE_NAME
 
 
 async def run_house(
@@ -117,67 +132,86 @@ async def run_house(
         delivery = load_messages(options.messages_file)
     options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     metrics = Metrics()
-    store = SqliteStore(options.data_dir, on_progress=on_progress)
-    try:
-        vault = _vault_of_these_data(options, store.reader())
+    async with contextlib.AsyncExitStack() as stack:
+        # Its program is read while the store is opened.
+        messaging = MessagingProcess()
+        stack.callback(messaging.stop)
+        store = SqliteStore(options.data_dir, on_progress=on_progress)
+        stack.push_async_callback(store.close)
+        # It ends before the store does.
+        stack.callback(messaging.stop)
+        messages = SqliteMessageReader(options.data_dir / MESSAGES_NAME)
+        stack.callback(messages.close)
+        reader = store.reader()
+        vault = _vault_of_these_data(options, reader)
         engine = Engine(store, guardian_under(policy).step, clock, metrics)
-        await _keep_key_check(engine, store.reader(), vault, clock.now_ms())
-        await _keep_policy(engine, store.reader(), policy, clock.now_ms())
+        await _keep_key_check(engine, reader, vault, clock.now_ms())
+        await _keep_policy(engine, reader, policy, clock.now_ms())
         door = _door(options, codes, vault.card_key, metrics)
         entry = ThreadEntry(engine, asyncio.get_running_loop())
-        words = load_sentences(delivery.alerts.signatures)
-        around = Surroundings(
-            data_dir=options.data_dir,
-            reader=store.reader(),
-            path=entry,
+        metrics.registry.register(MessagingSeries(messaging))
+        house = House(
+            submit=entry.submit,
+            keep=entry.keep,
+            reader=reader,
+            find_key=Keyring(options.data_dir).find,
             policy=policy,
-            words=words,
-            vault=vault,
             clock=clock,
-            pace=SystemClock(),
-            registry=metrics.registry,
-            only_loopback=options.is_test_mode,
+            vault=vault,
+            codes=codes,
+            words=load_sentences(delivery.alerts.signatures),
+            rooms=_rooms(policy),
+            metrics=metrics.registry,
+            unready=metrics.unready,
+            test_clock=clock if isinstance(clock, ManualClock) else None,
+            messages=MessageDesk(messages, messaging.replay, messaging.inbound, messaging.queue),
+            inbound_secrets=_inbound_secrets(delivery),
         )
-        messaging = Messaging(delivery, around)
-        house = _house(options.data_dir, around, entry, codes, metrics, messaging)
+        calls, answers = calls_of(entry, reader, clock), answers_of(reader, clock)
         doors = _Doors(
             engine,
             Iso8583Server(door, engine.submit, bug=int(Failure.BUG)),
             HttpThread(build_app(house), *options.http),
-            messaging,
+            partial(messaging.start, _orders(options, policy), calls, answers),
+            partial(_stop_messaging, messaging, messages),
         )
         await _serve(doors, options, announce, until)
-    finally:
-        await store.close()
 
 
-def _house(
-    data_dir: Path,
-    around: Surroundings,
-    entry: ThreadEntry,
-    codes: ResponseCodes,
-    metrics: Metrics,
-    messaging: Messaging,
-) -> House:
-    """Everything behind the HTTP door."""
-    clock = around.clock
-    return House(
-        submit=entry.submit,
-        keep=entry.keep,
-        reader=around.reader,
-        find_key=Keyring(data_dir).find,
-        policy=around.policy,
-        clock=clock,
-        vault=around.vault,
-        codes=codes,
-        words=around.words,
-        rooms=_rooms(around.policy),
-        metrics=metrics.registry,
-        unready=metrics.unready,
-        test_clock=clock if isinstance(clock, ManualClock) else None,
-        messages=messaging.desk,
-        inbound_secrets=messaging.inbound_secrets,
+def _stop_messaging(messaging: MessagingProcess, messages: SqliteMessageReader) -> None:
+    """Whoever closes `messages.db` last leaves it in one piece: the one that writes it."""
+    messages.close()
+    messaging.stop()
+
+
+def _orders(options: Options, policy: Policy) -> Orders:
+    """What the messaging process is told."""
+    return Orders(
+        data_dir=str(options.data_dir.absolute()),
+        messages_file=""
+        if options.messages_file is None
+        else str(options.messages_file.absolute()),
+        key_file=str(options.key_path.absolute()),
+        policy=stored_text(policy),
+        is_test_mode=options.is_test_mode,
+        logs_json=options.logs_json,
+        log_level=options.log_level,
     )
+
+
+def _inbound_secrets(settings: MessagingSettings) -> tuple[bytes, ...]:
+    """Secrets under which a web gateway may sign; none = one of the vault's.
+
+    Raises:
+        MessagesFileError: what the file says is no secret.
+    """
+    text = settings.inbound.secret
+    if not text:
+        return ()
+    secret = secret_bytes(text)
+    if secret is None:
+        raise MessagesFileError("`inbound.secret` is `whsec_` and 24 to 64 bytes in base64")
+    return (secret,)
 
 
 @dataclass(frozen=True)
@@ -187,7 +221,8 @@ class _Doors:
     engine: Engine
     iso8583: Iso8583Server
     http: HttpThread
-    messaging: Messaging
+    start_messaging: Callable[[], None]
+    stop_messaging: Callable[[], None]
 
 
 async def _serve(
@@ -201,7 +236,7 @@ async def _serve(
     try:
         host, port = await iso8583.start(*options.iso8583)
         http_host, http_port = http.start()
-        await doors.messaging.start()
+        await asyncio.to_thread(doors.start_messaging)
         announce(f"http://{_shown(http_host)}:{http_port}")
         announce(f"iso8583 {_shown(host)}:{port}")
         _quieten_collector()
@@ -212,7 +247,7 @@ async def _serve(
         # are sent by the next start; then the engine itself.
         await asyncio.to_thread(http.stop)
         await iso8583.stop()
-        await doors.messaging.stop()
+        await asyncio.to_thread(doors.stop_messaging)
         tidying.cancel()
         collecting.cancel()
         engine.stop()
@@ -236,7 +271,7 @@ def _vault_of_these_data(options: Options, reader: Reader) -> Vault:
         WrongKeyError: with this key no card of these data would be recognized any more.
         VaultKeyError: the file cannot be used.
     """
-    path = options.key_file or options.data_dir / VAULT_FILE_NAME
+    path = options.key_path
     if not path.exists() and reader.cards(limit=1):
         message = f"the key file `{path}` is gone, and the data hold cards; put it back"
         raise WrongKeyError(message)

@@ -1,11 +1,11 @@
-"""The wiring of messaging: channels as messages.toml says, the outbox, what doors see of it.
+"""The wiring of messaging: channels as messages.toml says, the outbox, what the house asks of it.
 
-It lives on a thread of its own. It reads the main store, and changes it through the engine only.
+It lives in a process of its own (`messaging_process`). It reads the main store, and changes it
+through the engine only.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets as chance
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,47 +17,42 @@ from prometheus_client import CollectorRegistry
 
 from zhiwei.core.command import Actor, Command, MarkUndeliverable, Via
 from zhiwei.core.policy import Policy
-from zhiwei.core.result import Audit, Result
+from zhiwei.core.result import Result
 from zhiwei.gateways.chat import chat_channel
 from zhiwei.gateways.email import email_channel
 from zhiwei.gateways.http.events import event_document
-from zhiwei.gateways.http.house import MessageDesk
 from zhiwei.gateways.http.subscription_secrets import secrets_of
-from zhiwei.gateways.http.subscriptions import switched_off_as_gone
-from zhiwei.gateways.outgoing.signing import secret_bytes
 from zhiwei.gateways.push import push_channel
 from zhiwei.gateways.sms import sms_channel
 from zhiwei.gateways.webhooks import webhook_channel
 from zhiwei.messaging.conversation import Conversation
 from zhiwei.messaging.entry import MessagingEntry
 from zhiwei.messaging.model import Channel, Clock, Message
-from zhiwei.messaging.outbox import Outbox
+from zhiwei.messaging.outbox import EventReader, Outbox
 from zhiwei.messaging.planner import Planner
-from zhiwei.messaging.settings import MessagesFileError, MessagingSettings
+from zhiwei.messaging.settings import MessagingSettings
 from zhiwei.messaging.texts import Texts
 from zhiwei.messaging_metrics import MessagingMetrics
-from zhiwei.messaging_thread import MessagingThread
-from zhiwei.ports import EventRow, Reader, Record, Subscription
+from zhiwei.ports import EventRow, Reader, Subscription
 from zhiwei.services.stop_payment import read_command
 from zhiwei.stores.messages.store import SqliteMessageStore
 from zhiwei.vault import Vault
 from zhiwei.words import Sentences
+from zhiwei.zones import load_zone
 
 _HOUSE: Final = Actor("messaging", Via.CLI, is_staff=True)
 _NONCE_BYTES: Final = 8
 
 
 class PathEntry(Protocol):
-    """The engine, from another thread (`engine.ThreadEntry`)."""
+    """The path, from another process."""
 
     def submit(self, commands: list[Command]) -> Awaitable[list[Result]]:
         """Carry out all or none."""
         ...
 
-    def keep(
-        self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor
-    ) -> Awaitable[None]:
-        """Keep records."""
+    def gone(self, subscription: str) -> Awaitable[None]:
+        """The endpoint of a subscription said that it is there no more (410)."""
         ...
 
 
@@ -66,6 +61,10 @@ class Surroundings:
     """What messaging needs of the rest of the house."""
 
     data_dir: Path
+    #: The events, and the cards' files as new as those.
+    events: EventReader
+    planning: Reader
+    #: The files as they are now.
     reader: Reader
     path: PathEntry
     policy: Policy
@@ -80,7 +79,7 @@ class Surroundings:
 
 
 class Messaging:
-    """Messaging as the house starts and stops it."""
+    """Messaging as its process starts and stops it."""
 
     def __init__(self, settings: MessagingSettings, around: Surroundings) -> None:
         """Open `messages.db` and put the parts together; `start` begins.
@@ -91,7 +90,6 @@ class Messaging:
         """
         metrics = MessagingMetrics(around.registry)
         # Settings are read first: a typing error in them must not leave an open file behind.
-        inbound_secrets = _inbound_secrets(settings)
         channels = _channels(settings, around, metrics)
         self._store: Final = SqliteMessageStore(around.data_dir)
         conversation = Conversation(
@@ -105,54 +103,49 @@ class Messaging:
             observe=metrics.inbound,
         )
         planner = Planner(
-            around.reader,
+            around.planning,
             Texts(
                 around.words,
                 settings.alerts,
                 sms_may_approve=around.policy.sms_may_approve,
-                entry_of=around.reader.entry,
+                entry_of=around.planning.entry,
             ),
             settings,
             channels=frozenset(channel.name for channel in channels),
             event_json=_event_json,
         )
-
-        def build() -> Outbox:
-            return Outbox(
-                around.reader,
-                self._store,
-                channels,
-                planner=planner.plan,
-                on_inbound=conversation.on_inbound,
-                on_undeliverable=_marks_undeliverable(around.path),
-                clock=around.clock,
-                pace=around.pace,
-                settings=settings.outbox,
-                observer=metrics,
-            )
-
-        self._thread: Final = MessagingThread(build)
-        entry = MessagingEntry(
-            lambda: self._thread.loop,
+        self._outbox: Final = Outbox(
+            around.events,
+            self._store,
+            channels,
+            planner=planner.plan,
+            on_inbound=conversation.on_inbound,
+            on_undeliverable=_marks_undeliverable(around.path),
+            clock=around.clock,
+            pace=around.pace,
+            settings=settings.outbox,
+            observer=metrics,
+        )
+        self.entry: Final = MessagingEntry(
             self._store,
             conversation,
             around.clock,
             around.pace,
             sends_replies=settings.inbound.sends_replies,
-            on_planned=self._thread.wake,
+            on_planned=self._outbox.wake,
         )
-        self._reader: Final = self._store.reader()
-        self.desk: Final = MessageDesk(self._reader, entry.replay, entry.inbound, entry.queue)
-        self.inbound_secrets: Final = inbound_secrets
 
     async def start(self) -> None:
-        """Start the channels; one whose other side is down is no error."""
-        await asyncio.to_thread(self._thread.start)
+        """Start the channels; one whose other side is down is no error.
+
+        Raises:
+            StoreUnavailableError: a store cannot be read.
+        """
+        await self._outbox.start()
 
     async def stop(self) -> None:
         """Let what is on its way end, within a bound."""
-        await asyncio.to_thread(self._thread.stop)
-        self._reader.close()
+        await self._outbox.stop()
         self._store.close()
 
 
@@ -191,27 +184,12 @@ def _channels(
             only_loopback=only_loopback,
             find=find,
             secrets_of=valid_secrets,
-            on_gone=_switches_off(around),
+            on_gone=around.path.gone,
         )
     )
     for table in tables.values():
         table.done()
     return channels
-
-
-def _inbound_secrets(settings: MessagingSettings) -> tuple[bytes, ...]:
-    """Secrets under which a web gateway may sign; none = one of the vault's.
-
-    Raises:
-        MessagesFileError: what the file says is no secret.
-    """
-    text = settings.inbound.secret
-    if not text:
-        return ()
-    secret = secret_bytes(text)
-    if secret is None:
-        raise MessagesFileError("`inbound.secret` is `whsec_` and 24 to 64 bytes in base64")
-    return (secret,)
 
 
 def _event_json(row: EventRow) -> str:
@@ -230,13 +208,5 @@ def _marks_undeliverable(path: PathEntry) -> Callable[[Message], Awaitable[None]
     return mark
 
 
-def _switches_off(around: Surroundings) -> Callable[[str], Awaitable[None]]:
-    """Switches a subscription off whose endpoint answered 410."""
-
-    async def switch_off(subscription: str) -> None:
-        known = around.reader.record(Subscription, subscription)
-        off = None if known is None else switched_off_as_gone(known, around.clock.now_ms())
-        if off is not None:
-            await around.path.keep([off[0]], [off[1]], _HOUSE)
-
-    return switch_off
+# Files of cards name zones; see `assemble`.
+assert load_zone("Asia/Shanghai") is not None, "there is no zone database"

@@ -24,6 +24,8 @@ class Doors:
 
     http: str
     iso8583: tuple[str, int]
+    #: Process id of the server.
+    pid: int
 
 
 class Program:
@@ -62,8 +64,8 @@ class Program:
         return text
 
     @contextmanager
-    def serving(self, *words: str) -> Iterator[Doors]:
-        """Serve on free ports until the end of the block; then end with exit code 0."""
+    def serving(self, *words: str, code: int = 0) -> Iterator[Doors]:
+        """Serve on free ports until the end of the block; then end with that exit code."""
         command = ["serve", "--data", str(self.data), "--log-level", "debug", *words]
         command += ["--http", "127.0.0.1:0", "--iso8583", "127.0.0.1:0"]
         out, err = self._log("out"), self._log("err")
@@ -79,8 +81,8 @@ class Program:
                 yield _doors(process, out, err)
             finally:
                 process.send_signal(signal.SIGTERM)
-                code = process.wait(PATIENCE_SECONDS)
-        assert code == 0, f"the server ended with {code}: {err.read_text()[-2000:]}"
+                ended = process.wait(PATIENCE_SECONDS)
+        assert ended == code, f"the server ended with {ended}: {err.read_text()[-2000:]}"
 
     def _command(self, words: Sequence[str]) -> list[str]:
         return [sys.executable, "-m", "zhiwei", *words]
@@ -103,7 +105,7 @@ def _doors(process: subprocess.Popen[bytes], out: Path, err: Path) -> Doors:
     """The addresses that the server says once it listens."""
     http, iso8583 = said_by(process, out, err, lines=2)
     host, _, port = iso8583.removeprefix("iso8583 ").rpartition(":")
-    return Doors(http, (host, int(port)))
+    return Doors(http, (host, int(port)), process.pid)
 
 
 def said_by(process: subprocess.Popen[bytes], out: Path, err: Path, *, lines: int) -> list[str]:

@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "gateways": frozenset({"core", "ports", "words", "vault", "messaging"}),
     "messaging": frozenset({"core", "ports", "words"}),
     "messaging_metrics": frozenset({"core", "messaging"}),
-    "messaging_thread": frozenset({"core", "ports", "messaging"}),
+    "process_link": frozenset({"core", "ports", "messaging", "stores"}),
     "web": frozenset({"core", "ports", "words"}),
     "http_thread": frozenset({"core", "gateways"}),
     "journal": frozenset(
@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "demo": EVERYTHING,
     "assemble": EVERYTHING,
     "assemble_messaging": EVERYTHING,
+    "messaging_process": EVERYTHING,
     "cli": EVERYTHING,
     "__main__": EVERYTHING,
 }

@@ -25,7 +25,7 @@ from zhiwei.messaging.model import (
 )
 from zhiwei.messaging.outbox import Outbox
 from zhiwei.messaging.settings import OutboxSettings
-from zhiwei.ports import EventRow, Reader
+from zhiwei.ports import EventRow
 from zhiwei.stores.messages.store import SqliteMessageStore
 
 NOW = 1_763_956_800_000
@@ -160,7 +160,7 @@ class Post:
         """The worker, on a store that was just opened."""
         self.store = SqliteMessageStore(self.folder)
         return Outbox(
-            cast("Reader", self.events),
+            self.events,
             self.store,
             [self.wire],
             planner=self.plan,

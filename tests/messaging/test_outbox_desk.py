@@ -11,7 +11,6 @@ from tests.messaging.post import (
     REFUSED,
     TAKEN,
     Post,
-    Wire,
     message_of,
     numbers,
     on_a_loop,
@@ -29,8 +28,6 @@ from zhiwei.messaging.model import (
     Status,
     Verdict,
 )
-from zhiwei.messaging.outbox import Outbox
-from zhiwei.messaging_thread import MessagingThread
 from zhiwei.ports import EventRow, StoreUnavailableError
 from zhiwei.stores.messages.store import SqliteMessageStore
 
@@ -195,37 +192,3 @@ async def test_a_main_store_that_is_older_than_the_messages(post: Post) -> None:
             EventRow(6, "evt_new_0", b"\x01" * 16, 1, NOW, Event(EventKind.STOP_PLACED, {}))
         )
         await until(lambda: post.told.count("sent") == 11)
-
-
-def test_the_thread_starts_wakes_and_stops(post: Post) -> None:
-    """Everything on a loop of its own, which is shown only while the outbox lives."""
-
-    def build() -> Outbox:
-        post.wire = Wire()
-        return post.outbox()
-
-    thread = MessagingThread(build)
-    lives = [thread.loop is not None]
-    thread.start()
-    lives.append(thread.loop is not None)
-    post.events.add()
-    thread.wake()
-    asyncio.run(until(lambda: post.told.count("sent") == 1))
-    thread.stop()
-    thread.stop()
-    thread.wake()
-    lives.append(thread.loop is not None)
-    assert lives == [False, True, False]
-    post.store.close()
-
-
-def test_what_keeps_the_thread_from_starting_is_told() -> None:
-    """The error of the parts comes out of `start`."""
-
-    def build() -> Outbox:
-        raise StoreUnavailableError("no room")
-
-    thread = MessagingThread(build)
-    with pytest.raises(StoreUnavailableError, match="no room"):
-        thread.start()
-    thread.stop()

@@ -88,10 +88,13 @@ def test_texts_go_there_and_back(tmp_path: Path) -> None:
                 assert bubble is not None
                 assert not bubble.is_own
                 assert phones.astray == 1
+                late = phones.phone("+8613900139000", "whose text was quicker than the story")
+                assert [bubble.text for bubble in late.bubbles] == ["for nobody"]
+                assert phones.astray == 0
                 await phones.write(phone, "ZF#1234")
                 await desk.until(lambda: bool(desk.inbound))
                 assert desk.inbound[0].text == "ZF#1234"
-            assert holder.seen == ["【智卫】非本人请回复ZF#1234", "ZF#1234"]
+            assert holder.seen == ["【智卫】非本人请回复ZF#1234", "for nobody", "ZF#1234"]
             assert await phones.hear(phone, "", after=2, seconds=0.0) is None
 
     run(scenario())

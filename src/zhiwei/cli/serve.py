@@ -63,7 +63,8 @@ def serve(
     from zhiwei.assemble import Options
     from zhiwei.logs import set_up_logs
 
-    set_up_logs(as_json=(log_format or _usual_format()) == "json", level=log_level)
+    logs_json = (log_format or _usual_format()) == "json"
+    set_up_logs(as_json=logs_json, level=log_level)
     options = Options(
         data_dir=data,
         http=_address(http),
@@ -76,6 +77,8 @@ def serve(
         key_file=key_file,
         is_test_mode=test_mode,
         messages_file=messages,
+        logs_json=logs_json,
+        log_level=log_level,
     )
     try:
         uvloop.run(_run(options))

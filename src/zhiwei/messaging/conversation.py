@@ -213,7 +213,8 @@ class Conversation:
         is_new = False
         for before, result in zip(states, results, strict=True):
             after = self._after(result, before)
-            was_done = result.is_repeat and result.entry is not None
+            # A repeat of the same message comes without the file, what is so already comes with it.
+            was_done = result.is_repeat and result.state is None
             if after.settings.stop is None and was_done:
                 # An id that was used before, and the stop was lifted since: a stop always works.
                 (again,) = await self._submit([_command(turn, before, change, "")])

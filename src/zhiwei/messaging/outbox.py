@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from random import SystemRandom
-from typing import Final, final
+from typing import Final, Protocol, final
 
 import structlog
 
@@ -35,7 +35,7 @@ from zhiwei.messaging.model import (
 from zhiwei.messaging.notebook import Notebook
 from zhiwei.messaging.observer import NoObserver, Observer
 from zhiwei.messaging.settings import OutboxSettings
-from zhiwei.ports import EventRow, Reader, StoreUnavailableError
+from zhiwei.ports import EventRow, StoreUnavailableError
 
 _log: Final = structlog.get_logger()
 #: Events that are planned in one transaction; few, since nothing is sent meanwhile.
@@ -56,6 +56,14 @@ _FAULT_SECONDS: Final = 1.0
 Planner = Callable[[EventRow, int, Callable[[str, int], int]], Plan]
 
 
+class EventReader(Protocol):
+    """The part of `ports.Reader` that shows what there is to tell."""
+
+    def events(self, *, after: int = 0, limit: int = 100) -> list[EventRow]:
+        """Events by position in the outbox, newest first; see `ports.Reader`."""
+        ...
+
+
 @final
 class _ChannelDesk:
     """The desk as one channel sees it: receipts are about its own messages."""
@@ -71,7 +79,7 @@ class Outbox:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: EventReader,
         store: MessageStore,
         channels: Sequence[Channel],
         *,

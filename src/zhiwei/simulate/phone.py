@@ -85,8 +85,14 @@ class Phones:
         self._account: Final = Account(_SYSTEM_ID, secrets.token_hex(_PASSWORD_HEX))
         self._smsc: Final = Smsc(self._account, self._arrived)
         self._port = 0
-        #: Texts to numbers that are no phone of the story.
-        self.astray = 0
+        #: Texts to numbers that are no phone of the story yet: a text may be quicker than the one
+        #: who tells the story.
+        self._early: Final[dict[str, list[Bubble]]] = {}
+
+    @property
+    def astray(self) -> int:
+        """Texts to numbers that are no phone of the story."""
+        return sum(len(bubbles) for bubbles in self._early.values())
 
     async def start(self) -> None:
         """Switch the SMSC on, on a free port of loopback."""
@@ -113,7 +119,13 @@ class Phones:
 
     def phone(self, number: str, owner: str) -> Phone:
         """The phone with this number; a new one where there is none."""
-        return self._phones.setdefault(number, Phone(number, owner))
+        phone = self._phones.get(number)
+        if phone is None:
+            phone = self._phones[number] = Phone(number, owner)
+            phone.bubbles += self._early.pop(number, ())
+            if phone.bubbles:
+                self._view.show(phone)
+        return phone
 
     async def hear(
         self, phone: Phone, part: str, *, after: int = 0, seconds: float = 20.0
@@ -150,11 +162,13 @@ class Phones:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
     def _arrived(self, arrived: Arrived) -> None:
-        phone = self._phones.get(f"+{_digits(arrived.destination)}")
+        number = f"+{_digits(arrived.destination)}"
+        bubble = Bubble(arrived.text, is_own=False, at_seconds=time.monotonic())
+        phone = self._phones.get(number)
         if phone is None:
-            self.astray += 1
+            self._early.setdefault(number, []).append(bubble)
             return
-        phone.bubbles.append(Bubble(arrived.text, is_own=False, at_seconds=time.monotonic()))
+        phone.bubbles.append(bubble)
         self._view.show(phone)
 
 

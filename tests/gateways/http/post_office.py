@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,8 +41,7 @@ class PostOffice:
             counts=self.store,
             clock=world.clock,
         )
-        self.entry = MessagingEntry(
-            lambda: self.loop,
+        entry = MessagingEntry(
             self.store,
             conversation,
             world.clock,
@@ -50,11 +49,22 @@ class PostOffice:
             sends_replies=sends_replies,
             on_planned=self._wake,
         )
-        desk = MessageDesk(self.reader, self.entry.replay, self.entry.inbound, self.entry.queue)
-        world.house = replace(world.house, messages=desk, metrics=CollectorRegistry())
-        world.app = build_app(world.house)
+        self.show(
+            MessageDesk(
+                self.reader,
+                lambda ids: self._from_elsewhere(entry.replay(ids)),
+                lambda *message: self._from_elsewhere(entry.inbound(*message)),
+                lambda messages: self._from_elsewhere(entry.queue(messages)),
+            )
+        )
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
+
+    def show(self, desk: MessageDesk) -> None:
+        """This is what the door sees of messages."""
+        world = self.world
+        world.house = replace(world.house, messages=desk, metrics=CollectorRegistry())
+        world.app = build_app(world.house)
 
     def close(self) -> None:
         """Close the office; the world stays."""
@@ -94,6 +104,10 @@ class PostOffice:
             change = Change(message_id, status, 3, 0, NOON + 1, "remote", "some answer")
             self.there(lambda: self.store.note([change]))
         return message_id
+
+    async def _from_elsewhere(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work gives, done on the office's loop; the caller has another."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
 
     def _wake(self) -> None:
         self.planned += 1

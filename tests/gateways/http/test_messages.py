@@ -11,8 +11,10 @@ from tests.gateways.http.house import DAY, HOUR, PAN, World, memory_world
 from tests.gateways.http.post_office import PostOffice
 
 from zhiwei.core.ids import card_key_of
+from zhiwei.gateways.http.house import MessageDesk
 from zhiwei.messaging.model import CHAT, EMAIL, PUSH, WEBHOOK, Status
 from zhiwei.messaging.tries import MESSAGES_MAX
+from zhiwei.messaging_process.parent import MessagingProcess
 
 PHONE = "13800138000"
 E164 = "+8613800138000"
@@ -284,13 +286,18 @@ def test_what_was_counted_outlives_the_process(tmp_path: Path) -> None:
 
 
 def test_a_messaging_part_that_is_gone_is_unavailable(tmp_path: Path) -> None:
-    """Nothing hangs, and nothing is claimed."""
+    """Nothing hangs, and nothing is claimed; a real process that never begins stands for it."""
     office = PostOffice(memory_world(), tmp_path)
     office.plan("msg_1", Status.DEAD)
-    reader = office.reader
-    office.close()
+    process = MessagingProcess()
+    office.show(MessageDesk(office.reader, process.replay, process.inbound, process.queue))
+    issuer = office.world.issuer
     body = {"from": PHONE, "text": "ZF"}
-    assert office.world.issuer.post("/v1/inbound_messages", body).status_code == 503
-    reader.close()
-    assert office.world.issuer.get("/v1/messages").status_code == 503
+    assert issuer.post("/v1/inbound_messages", body).status_code == 503
+    replay = {"status": "dead", "channel": "sms"}
+    assert issuer.post("/v1/message_replays", replay).status_code == 503
+    process.stop()
+    office.reader.close()
+    assert issuer.get("/v1/messages").status_code == 503
+    office.close()
     office.world.close()

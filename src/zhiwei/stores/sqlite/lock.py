@@ -25,14 +25,14 @@ class DirectoryLock:
     The file stays behind; what counts is the lock on it, not that it is there.
     """
 
-    def __init__(self, directory: Path) -> None:
-        """Take the lock.
+    def __init__(self, directory: Path, name: str = LOCK_NAME) -> None:
+        """Take the lock; `name` is that of the file that it is on.
 
         Raises:
             DataInUseError: another process holds it; the message names its process id.
             StoreUnavailableError: the directory is not there or cannot be written.
         """
-        path = directory / LOCK_NAME
+        path = directory / name
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

@@ -18,8 +18,8 @@ from zhiwei.stores.coding.event import EventFiled, decode_event
 from zhiwei.stores.coding.record import KIND_NAMES, record_of
 from zhiwei.stores.coding.settings import decode_settings
 from zhiwei.stores.coding.usage import Places, decode_usage, version_and_places
-from zhiwei.stores.sqlite.cards import Cards
 from zhiwei.stores.sqlite.connection import open_reader
+from zhiwei.stores.sqlite.images import ImageBytes, Images
 from zhiwei.stores.sqlite.queries import QUERIES
 from zhiwei.stores.sqlite.rows import Rows
 
@@ -32,15 +32,12 @@ _LAST_KEY: Final = b"\xff" * 17
 
 @final
 class SqliteReader:
-    """What is committed, as the doors ask for it; see `ports.Reader`.
+    """What is committed, as the doors ask for it; see `ports.Reader`."""
 
-    Files are taken from the memory of the writing store where they are there, since their rows may
-    be a little behind.
-    """
-
-    def __init__(self, path: Path, cards: Cards) -> None:
+    def __init__(self, path: Path, images: Images) -> None:
+        """Read the file at `path`, and files of cards from `images`."""
         self._path: Final = path
-        self._cards: Final = cards
+        self._images: Final = images
         self._local: Final = threading.local()
         self._all: Final[list[sqlite3.Connection]] = []
         self._lock: Final = threading.Lock()
@@ -56,11 +53,15 @@ class SqliteReader:
 
     def card(self, card_key: bytes) -> CardState | None:
         """The card's file, None if it was never registered."""
-        image = self._image(card_key)
+        image = self.image(card_key)
         if image is None:
             return None
         state, _ = decode_usage(image[1], card_key, decode_settings(image[0], card_key))
         return state
+
+    def image(self, card_key: bytes) -> ImageBytes | None:
+        """The card's file as it is kept: cold part and hot part."""
+        return self._images.image(self._rows(), card_key)
 
     def entry(self, card_key: bytes, version: int) -> Entry | None:
         """One entry of a card's journal."""
@@ -207,25 +208,9 @@ class SqliteReader:
             yield _event_row(position, row[0], row[1], filed)
             position = filed.previous
 
-    def _image(self, card_key: bytes) -> tuple[bytes, bytes] | None:
-        """The file's two parts as they are committed."""
-        slot = self._cards.slots.get(card_key)
-        if slot is None:
-            slot = self._rows().card(card_key)
-            if slot is None:
-                return None
-            pending = self._cards.pending.get(slot.number)
-            if pending is not None:
-                slot.catch_up(pending)
-            else:
-                # The path may have taken it in since the first look, and swept it since; then its
-                # row is new, or it is still in memory.
-                slot = self._cards.slots.get(card_key) or self._rows().card(card_key)
-        return None if slot is None else slot.image
-
     def _last(self, card_key: bytes) -> tuple[int, Places]:
         """The card's last version, and where its last entry and event stand."""
-        image = self._image(card_key)
+        image = self.image(card_key)
         return (0, Places(0, 0)) if image is None else version_and_places(image[1], card_key)
 
     def _position(self, rows: Rows, card_key: bytes, version: int) -> int:

@@ -28,6 +28,7 @@ from zhiwei.stores.sqlite.connection import (
     open_writer,
 )
 from zhiwei.stores.sqlite.forget import Forgetting
+from zhiwei.stores.sqlite.images import OwnImages
 from zhiwei.stores.sqlite.inserts import Inserts
 from zhiwei.stores.sqlite.lock import DirectoryLock
 from zhiwei.stores.sqlite.queries import QUERIES
@@ -114,7 +115,7 @@ class SqliteStore:
         except BaseException:
             self._lock.release()
             raise
-        self._reader: Final = SqliteReader(self.path, self._cards)
+        self._reader: Final = SqliteReader(self.path, OwnImages(self._cards))
         self._checkpoints: Final = Checkpoints(self.path, self._bounds.log_bytes)
         self._inserts: Final = Inserts(self._connection, "insert_entry", "insert_event")
         self._transaction: Final = _Transaction(self._connection, self._checkpoints.gate)

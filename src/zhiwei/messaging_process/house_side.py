@@ -1,0 +1,85 @@
+"""What the serving process does for the messaging process, and shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, Protocol, final
+
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from zhiwei.clock import Clock
+from zhiwei.core.command import Actor, Command, Via
+from zhiwei.core.result import Audit, Result
+from zhiwei.gateways.http.subscriptions import switched_off_as_gone
+from zhiwei.messaging_process.parent import MessagingProcess
+from zhiwei.ports import Record, Subscription
+from zhiwei.process_link.calls import Handler
+from zhiwei.process_link.wire import commands_of, metrics_of, results_list
+from zhiwei.stores.sqlite.reader import SqliteReader
+
+_HOUSE: Final = Actor("messaging", Via.CLI, is_staff=True)
+
+
+class PathEntry(Protocol):
+    """The engine, from another thread (`engine.ThreadEntry`)."""
+
+    def submit(self, commands: list[Command]) -> Awaitable[list[Result]]:
+        """Carry out all or none."""
+        ...
+
+    def keep(
+        self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor
+    ) -> Awaitable[None]:
+        """Keep records."""
+        ...
+
+
+def calls_of(path: PathEntry, reader: SqliteReader, clock: Clock) -> dict[str, Handler]:
+    """What the messaging process may call."""
+
+    async def submit(rows: list[Any]) -> list[Any]:
+        commands = commands_of(rows)
+        return results_list(commands, await path.submit(commands))
+
+    async def gone(subscription: str) -> None:
+        known = reader.record(Subscription, subscription)
+        off = None if known is None else switched_off_as_gone(known, clock.now_ms())
+        if off is not None:
+            await path.keep([off[0]], [off[1]], _HOUSE)
+
+    return {"submit": submit, "gone": gone}
+
+
+def answers_of(reader: SqliteReader, clock: Clock) -> dict[str, Callable[[Any], Any]]:
+    """What the messaging process may ask."""
+    return {
+        "now_ms": lambda _: clock.now_ms(),
+        "images": lambda keys: [reader.image(key) for key in keys],
+    }
+
+
+@final
+class MessagingSeries(Collector):
+    """The messaging process's metrics among those of the house."""
+
+    def __init__(self, process: MessagingProcess) -> None:
+        self._process: Final = process
+        self._last: list[Any] = []
+
+    def collect(self) -> Iterable[Metric]:
+        """Its series as it tells them; those told last while it does not."""
+        told = self._process.metrics()
+        self._last = self._last if told is None else told
+        yield from metrics_of(self._last)
+        yield GaugeMetricFamily(
+            "zhiwei_messaging_up",
+            "1 = the messaging process is there; 0 = it is being started again.",
+            float(self._process.is_up),
+        )
+        yield CounterMetricFamily(
+            "zhiwei_messaging_restarts",
+            "How often the messaging process died and was started again.",
+            self._process.restarts,
+        )

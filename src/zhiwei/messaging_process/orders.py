@@ -1,0 +1,24 @@
+"""Orders: what the messaging process is told when it begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+#: On this file of the data directory is the lock of whoever writes `messages.db`.
+LOCK_NAME: Final = "messages.lock"
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Plain values, as they go over the line."""
+
+    data_dir: str
+    #: Empty = webhooks only.
+    messages_file: str
+    key_file: str
+    #: The policy as it is kept (`policy_file.stored_text`).
+    policy: str
+    is_test_mode: bool
+    logs_json: bool
+    log_level: str

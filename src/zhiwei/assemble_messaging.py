@@ -119,6 +119,7 @@ class Messaging:
             self._store,
             channels,
             planner=planner.plan,
+            look=planner.look,
             on_inbound=conversation.on_inbound,
             on_undeliverable=_marks_undeliverable(around.path),
             clock=around.clock,

@@ -34,14 +34,12 @@ class Office:
     ) -> None:
         self.world: World = memory_world()
         self.settings = MessagingSettings(budgets=budgets or BudgetSettings())
-        self.pace_ms = 0
         self.planner = Planner(
             self.world.house.reader,
             Texts(WORDS, self.settings.alerts, entry_of=self.world.house.reader.entry),
             self.settings,
             channels=channels,
             event_json=lambda row: f'{{"id":"{row.id}"}}',
-            pace_ms=lambda: self.pace_ms,
         )
         self.spending: dict[str, list[int]] = defaultdict(list)
         self.holder = self.world.cardholder(name="李雷", phone=PHONE, email=EMAIL_ADDRESS)

@@ -141,11 +141,16 @@ class Post:
         self.pace = ManualClock(NOW)
         self.told = Told()
         self.plan: Callable[..., Plan] = plan_one
+        self.look: Callable[[], bool] = lambda: True
         self.inbound: list[Inbound] = []
         self.on_inbound: Callable[[Inbound], Awaitable[Planned | None]] = self._reply
         self.undeliverable: list[str] = []
         self.settings = OutboxSettings(breaker_failures=3, breaker_pause_ms=400, poll_ms=5)
         self.store: SqliteMessageStore = cast("SqliteMessageStore", None)
+
+    def _look(self) -> bool:
+        """As a test has it now."""
+        return self.look()
 
     async def _reply(self, inbound: Inbound) -> Planned | None:
         self.inbound.append(inbound)
@@ -164,6 +169,7 @@ class Post:
             self.store,
             [self.wire],
             planner=self.plan,
+            look=self._look,
             on_inbound=self.on_inbound,
             on_undeliverable=self._undeliverable,
             clock=self.clock,

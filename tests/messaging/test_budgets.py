@@ -13,7 +13,6 @@ from zhiwei.messaging.budgets import block_of
 from zhiwei.messaging.kinds import NEVER_SILENT
 from zhiwei.messaging.model import SMS, WEBHOOK, Status
 from zhiwei.messaging.settings import BudgetSettings
-from zhiwei.messaging.subscribers import KNOWN_FOR_MS
 from zhiwei.ports import EventRow, Subscription
 
 OLD_PHONE = "+8613900139000"
@@ -147,8 +146,8 @@ def test_a_webhook_goes_to_everybody_who_wants_the_kind(office: Office) -> None:
     assert only(internal, WEBHOOK).to == "sub_1"
 
 
-def test_a_new_subscription_is_known_within_a_second(office: Office) -> None:
-    """By the machine's clock, since the house's may stand still."""
+def test_a_new_subscription_is_known_at_the_next_look(office: Office) -> None:
+    """And not by chance earlier: who looks after reading events misses none."""
     row = office.event(EventKind.STOP_PLACED)
     office.plan(row)
     office.keep(*[Subscription(f"sub_{n:03}", NOON, "https://bank.example/") for n in range(250)])
@@ -156,7 +155,19 @@ def test_a_new_subscription_is_known_within_a_second(office: Office) -> None:
     def told() -> int:
         return len([p for p in office.plan(row).messages if p.message.channel == WEBHOOK])
 
-    office.pace_ms = KNOWN_FOR_MS - 1
     assert told() == 0
-    office.pace_ms = KNOWN_FOR_MS
+    assert office.planner.look()
     assert told() == 250
+
+
+def test_with_webhooks_only_and_no_subscriber_nobody_is_told() -> None:
+    """Then events may be passed over; with a channel of the house's own never."""
+    alone, own = Office(frozenset((WEBHOOK,))), Office(frozenset((SMS,)))
+    assert not alone.planner.look()
+    alone.keep(Subscription("sub_1", NOON, "https://bank.example/"))
+    assert alone.planner.look()
+    alone.keep(Subscription("sub_1", NOON, "https://bank.example/", disabled_ms=NOON))
+    assert not alone.planner.look()
+    assert own.planner.look()
+    alone.close()
+    own.close()

@@ -228,3 +228,36 @@ async def test_each_event_sees_what_those_before_it_have_spent(post: Post) -> No
         wanted = [Status.SENT] * 3 + [Status.HELD_BACK] * 7
         await until(lambda: post.statuses() == wanted)
         assert post.told.count("sent") == 3
+
+
+@on_a_loop
+async def test_while_nobody_is_told_events_are_passed_over(post: Post) -> None:
+    """Nothing is planned for them, now or later; from the first listener on everything is."""
+    post.look = lambda: False
+    for _ in range(50):
+        post.events.add()
+    async with post.running():
+        await until(lambda: post.store.cursor() == 50)
+        post.look = lambda: True
+        post.events.add()
+        await until(lambda: post.told.count("sent") == 1)
+        assert [one.message.event_id for one in post.stories()] == ["evt_0051_0"]
+
+
+@on_a_loop
+async def test_who_begins_to_listen_while_events_are_passed_over_misses_none(post: Post) -> None:
+    """It is looked again between seeing how far the events go and passing them over."""
+    looks: list[int] = []
+
+    def look() -> bool:
+        looks.append(len(post.events.rows))
+        if len(looks) == 1:
+            # Somebody subscribes, and then something happens.
+            post.events.add()
+            return False
+        return True
+
+    post.look = look
+    async with post.running():
+        await until(lambda: post.told.count("sent") == 1)
+    assert looks[0] == 0

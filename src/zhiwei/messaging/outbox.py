@@ -84,6 +84,7 @@ class Outbox:
         channels: Sequence[Channel],
         *,
         planner: Planner,
+        look: Callable[[], bool] = lambda: True,
         on_inbound: Callable[[Inbound], Awaitable[Planned | None]],
         on_undeliverable: Callable[[Message], Awaitable[None]],
         clock: Clock,
@@ -100,6 +101,8 @@ class Outbox:
             channels: at most one of each name.
             planner: makes the messages of an event at an instant of the house; the third argument
                 is what was spent under a budget's name since an instant.
+            look: is called when events were read, before they are planned; whether anybody may be
+                told anything. While nobody is, events are passed over.
             on_inbound: carries out an inbound message and makes the reply; twice must be once.
             on_undeliverable: is told of a challenge that no message can bring (with the last one);
                 twice must be once.
@@ -112,6 +115,7 @@ class Outbox:
         self._reader: Final = reader
         self._store: Final = store
         self._planner: Final = planner
+        self._look: Final = look
         self._on_undeliverable: Final = on_undeliverable
         self._clock: Final = clock
         self._pace: Final = pace
@@ -242,9 +246,13 @@ class Outbox:
 
     def _plan_some(self) -> bool:
         """Plan the next events; whether there may be more."""
+        if not self._look():
+            return self._pass_over()
         rows = self._reader.events(after=self._cursor, limit=_BATCH)[::-1]
         if not rows:
             return False
+        # Whoever had asked to be told before these happened is to be told of them.
+        self._look()
         now_ms = self._clock.now_ms()
         cursor, planned = rows[-1].position, Counter[tuple[str, Status]]()
         with self._store.together():
@@ -258,6 +266,17 @@ class Outbox:
             self._observer.planned(channel, status, count)
         self._poke()
         return len(rows) == _BATCH
+
+    def _pass_over(self) -> bool:
+        """Leave out what nobody is told; whether there may be more."""
+        newest = self._reader.events(limit=1)
+        if not newest or newest[0].position <= self._cursor:
+            return False
+        if self._look():
+            return True
+        self._cursor = newest[0].position
+        self._store.plan((), cursor=self._cursor, now_ms=self._pace.now_ms())
+        return False
 
     def _plan_one(self, row: EventRow, now_ms: int) -> Sequence[Planned]:
         """Write the messages of one event, within the transaction that is open."""

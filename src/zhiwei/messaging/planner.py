@@ -41,7 +41,7 @@ from zhiwei.messaging.model import (
 )
 from zhiwei.messaging.preferences import Preferences, preferences_of
 from zhiwei.messaging.settings import MessagingSettings
-from zhiwei.messaging.subscribers import Subscribers, monotonic_ms
+from zhiwei.messaging.subscribers import Subscribers
 from zhiwei.messaging.texts import Texts
 from zhiwei.ports import Cardholder, EventRow, MessagePreferences, Reader
 
@@ -78,9 +78,6 @@ class _Telling:
     now_ms: int
 
 
-_WEBHOOKS_ONLY: Final = frozenset((WEBHOOK,))
-
-
 @final
 class Planner:
     """Makes messages of events. One thread at a time may use it."""
@@ -94,19 +91,28 @@ class Planner:
         channels: frozenset[str],
         event_json: Callable[[EventRow], str],
         operators_language: str = "zh",
-        pace_ms: Callable[[], int] = monotonic_ms,
     ) -> None:
         """Only `channels` that are configured are planned.
 
-        `event_json` makes the body of a webhook; `pace_ms` is the machine's clock in ms.
+        `event_json` makes the body of a webhook.
         """
         self._reader: Final = reader
         self._texts: Final = texts
         self._settings: Final = settings
         self._channels: Final = channels
+        # Without a channel of its own the house leaves people to the issuer, who reads the events.
+        self._has_own_channels: Final = channels != frozenset((WEBHOOK,))
         self._event_json: Final = event_json
         self._operators_language: Final = operators_language
-        self._subscribers: Final = Subscribers(reader, pace_ms)
+        self._subscribers: Final = Subscribers(reader)
+
+    def look(self) -> bool:
+        """Look who wants to hear of events; whether anybody may be told anything.
+
+        Call it after events were read and before they are planned.
+        """
+        has_subscribers = WEBHOOK in self._channels and self._subscribers.look()
+        return has_subscribers or self._has_own_channels
 
     def plan(self, row: EventRow, now_ms: int, spent: Spent) -> Plan:
         """Messages of one event, and the budgets that they use up.
@@ -116,9 +122,7 @@ class Planner:
         """
         budgets = Budgets(self._settings.budgets, spent, now_ms)
         planned: list[Planned] = []
-        # Without a channel of its own the house leaves people to the issuer, who reads the events.
-        is_ours = self._channels != _WEBHOOKS_ONLY
-        state = self._reader.card(row.card_key) if is_ours else None
+        state = self._reader.card(row.card_key) if self._has_own_channels else None
         if state is not None:
             planned += self._to_cardholder(row, state, now_ms, budgets)
             planned += self._to_operators(row, state)

@@ -1,44 +1,37 @@
-"""Subscribers: who wants to hear of events by webhook, read anew now and then.
+"""Subscribers: who wants to hear of events by webhook.
 
-Hundreds of events a second are planned, and subscriptions change once a month; so what was read is
-believed for a second of the machine's time.
+They are read anew for each group of events, after these: whoever had subscribed before an event is
+told of it.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, final
 
 from zhiwei.ports import Reader, Subscription
 
-#: What was read is believed for so long, by the machine's clock.
-KNOWN_FOR_MS: Final = 1_000
 _CHUNK: Final = 100
-
-
-def monotonic_ms() -> int:
-    """The machine's clock in ms, from an instant of its own."""
-    return int(time.monotonic() * 1000)
 
 
 @final
 class Subscribers:
     """The subscriptions that are neither deleted nor switched off."""
 
-    def __init__(self, reader: Reader, pace_ms: Callable[[], int]) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader: Final = reader
-        self._pace_ms: Final = pace_ms
-        self._known: list[Subscription] = []
-        self._known_until_ms: int | None = None
+        self._known: list[Subscription] | None = None
+
+    def look(self) -> bool:
+        """Read them anew; whether there are any."""
+        self._known = sorted(self._read(), key=lambda subscription: subscription.id)
+        return bool(self._known)
 
     def of(self, kind: str) -> list[Subscription]:
         """Those who want to hear of a kind of event, in the order of their making."""
-        pace_ms = self._pace_ms()
-        if self._known_until_ms is None or pace_ms >= self._known_until_ms:
-            self._known = sorted(self._read(), key=lambda subscription: subscription.id)
-            self._known_until_ms = pace_ms + KNOWN_FOR_MS
-        return [s for s in self._known if not s.events or kind in s.events]
+        if self._known is None:
+            self.look()
+        return [s for s in self._known or () if not s.events or kind in s.events]
 
     def _read(self) -> Iterator[Subscription]:
         before = ""

@@ -40,21 +40,26 @@ class AskedImages:
 
 @final
 class PlanningImages:
-    """Files of the cards that the events at hand are about, fetched with these.
+    """Files of the cards that the events at hand are about, fetched together.
 
     They are at least as new as the events; newer ones would say nothing more of them.
     """
 
     def __init__(self, asked: AskedImages) -> None:
         self._asked: Final = asked
+        self._wanted: list[bytes] = []
         self._at_hand: dict[bytes, ImageBytes | None] = {}
 
-    def fetch(self, card_keys: Sequence[bytes]) -> None:
-        """Have these at hand, and no others."""
-        self._at_hand = dict(zip(card_keys, self._asked.images(card_keys), strict=True))
+    def want(self, card_keys: Sequence[bytes]) -> None:
+        """When one of these is asked for, fetch all of them; what was fetched before is over."""
+        self._wanted = list(card_keys)
+        self._at_hand = {}
 
     def image(self, rows: Rows, card_key: bytes) -> ImageBytes | None:
         """The file as it was fetched; asked for where it was not."""
+        if card_key in self._wanted:
+            wanted, self._wanted = self._wanted, []
+            self._at_hand = dict(zip(wanted, self._asked.images(wanted), strict=True))
         if card_key in self._at_hand:
             return self._at_hand[card_key]
         return self._asked.image(rows, card_key)
@@ -62,7 +67,7 @@ class PlanningImages:
 
 @final
 class PlanningEvents:
-    """Reads events, and fetches the files of their cards."""
+    """Reads events, and has the files of their cards at hand for who plans them."""
 
     def __init__(self, path: Path, asked: AskedImages) -> None:
         self._images: Final = PlanningImages(asked)
@@ -72,8 +77,7 @@ class PlanningEvents:
     def events(self, *, after: int = 0, limit: int = 100) -> list[EventRow]:
         """Events by position in the outbox, newest first."""
         rows = self.reader.events(after=after, limit=limit)
-        if rows:
-            self._images.fetch(list({row.card_key for row in rows}))
+        self._images.want(list({row.card_key for row in rows}))
         return rows
 
 

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 pytest=(.venv/bin/pytest -q -n "${JOBS:-2}" -m "not slow")
 pure=(tests/core tests/services tests/guardian)
 # What runs mostly inside compiled modules.
-hot=("${pure[@]}" tests/test_engine.py tests/gateways/iso8583 tests/stores)
+hot=("${pure[@]}" tests/test_engine.py tests/test_metrics.py tests/gateways/iso8583 tests/stores)
 
 test_compiled() {
     .venv/bin/python scripts/compile.py

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, final
 
 from zhiwei.core.command import Command
 from zhiwei.core.result import Result
-from zhiwei.ports import EventRow
+from zhiwei.ports import CorruptFileError, EventRow
 from zhiwei.process_link.asking import Asker
 from zhiwei.process_link.calls import Line
 from zhiwei.process_link.wire import commands_list, results_of
+from zhiwei.stores.coding.usage import version_and_places
 from zhiwei.stores.sqlite.images import ImageBytes
 from zhiwei.stores.sqlite.reader import SqliteReader
 from zhiwei.stores.sqlite.rows import Rows
 
 #: The engine answers or refuses well before.
 _PATH_SECONDS: Final = 60.0
+#: A file is shown within a batch of its commit.
+_SHOWN_SECONDS: Final = 0.001
+_SHOWN_TRIES: Final = 100
 
 
 @final
@@ -47,22 +53,46 @@ class PlanningImages:
 
     def __init__(self, asked: AskedImages) -> None:
         self._asked: Final = asked
-        self._wanted: list[bytes] = []
+        #: Versions of the files that are wanted, by card.
+        self._wanted: dict[bytes, int] = {}
         self._at_hand: dict[bytes, ImageBytes | None] = {}
 
-    def want(self, card_keys: Sequence[bytes]) -> None:
-        """When one of these is asked for, fetch all of them; what was fetched before is over."""
-        self._wanted = list(card_keys)
+    def want(self, versions: dict[bytes, int]) -> None:
+        """When one of these is asked for, fetch all of them; what was fetched before is over.
+
+        By card the version that its file has reached at least.
+        """
+        self._wanted = versions
         self._at_hand = {}
 
     def image(self, rows: Rows, card_key: bytes) -> ImageBytes | None:
         """The file as it was fetched; asked for where it was not."""
         if card_key in self._wanted:
-            wanted, self._wanted = self._wanted, []
-            self._at_hand = dict(zip(wanted, self._asked.images(wanted), strict=True))
+            wanted, self._wanted = self._wanted, {}
+            self._at_hand = self._fetched(wanted)
         if card_key in self._at_hand:
             return self._at_hand[card_key]
         return self._asked.image(rows, card_key)
+
+    def _fetched(self, wanted: dict[bytes, int]) -> dict[bytes, ImageBytes | None]:
+        """The files; a moment later where one is not shown yet whose event is committed already."""
+        keys = list(wanted)
+        tries = _SHOWN_TRIES
+        while True:
+            images = dict(zip(keys, self._asked.images(keys), strict=True))
+            tries -= 1
+            if tries == 0 or not any(_is_older(images[key], key, wanted[key]) for key in keys):
+                return images
+            time.sleep(_SHOWN_SECONDS)
+
+
+def _is_older(image: ImageBytes | None, card_key: bytes, version: int) -> bool:
+    """Whether a file has not reached a version. What is damaged is told by who opens it."""
+    if image is None:
+        return True
+    with contextlib.suppress(CorruptFileError):
+        return version_and_places(image[1], card_key)[0] < version
+    return False
 
 
 @final
@@ -77,7 +107,8 @@ class PlanningEvents:
     def events(self, *, after: int = 0, limit: int = 100) -> list[EventRow]:
         """Events by position in the outbox, newest first."""
         rows = self.reader.events(after=after, limit=limit)
-        self._images.want(list({row.card_key for row in rows}))
+        # The newest comes first.
+        self._images.want({row.card_key: row.version for row in reversed(rows)})
         return rows
 
 

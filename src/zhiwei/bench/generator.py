@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 from zhiwei.bench.answers import AnswerBook
-from zhiwei.bench.processes import cpu_seconds
+from zhiwei.bench.processes import cpu_seconds, stolen_seconds
 from zhiwei.bench.traffic import Traffic
 
 _RECEIVE_BYTES: Final = 1 << 18
@@ -56,6 +56,8 @@ class Observation:
     #: processes'.
     load_cpu_seconds: float = 0.0
     server_cpu_seconds: float = 0.0
+    #: CPU seconds of all cores that the machine's host gave to others meanwhile.
+    stolen_seconds: float = 0.0
     #: The longest time by which the generator itself looked late at its plan.
     late_ns: int = 0
     closed: int = 0
@@ -252,11 +254,13 @@ class Generator:
             self._counting = True
             self._seen.load_cpu_seconds = -time.process_time()
             self._seen.server_cpu_seconds = -cpu_seconds(self._watched)
+            self._seen.stolen_seconds = -stolen_seconds()
 
     def _stop_counting(self) -> None:
         if self._counting:
             self._seen.load_cpu_seconds += time.process_time()
             self._seen.server_cpu_seconds += cpu_seconds(self._watched)
+            self._seen.stolen_seconds += stolen_seconds()
 
     def _await_answers(self) -> None:
         """Give the answers that are still out their time."""

@@ -57,6 +57,16 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     return total / _TICKS_A_SECOND
 
 
+def stolen_seconds() -> float:
+    """CPU time that this machine's processes wanted and its host gave to others, since its start.
+
+    All cores together; 0 where the kernel does not tell.
+    """
+    with contextlib.suppress(OSError, IndexError, ValueError), open("/proc/stat") as lines:  # noqa: PTH123 - a file of the kernel
+        return int(lines.readline().split()[8]) / _TICKS_A_SECOND
+    return 0.0
+
+
 def resident_bytes(pid: int) -> int:
     """Return the resident memory of one process, 0 where it is gone."""
     try:

@@ -175,9 +175,11 @@ def _show_runs(report: Report, console: Console) -> None:
     table = Table(title="Every run (the first fifth of each is left out)", title_justify="left")
     table.add_column("contender", no_wrap=True)
     table.add_column("load", no_wrap=True)
-    for head in ("run", "decisions/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "cpu s/1,000"):
+    heads = ("run", "decisions/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms")
+    for head in (*heads, "cpu s/1,000", "host took"):
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("answers")
+    table.add_column("answers", no_wrap=True)
+    faults: list[str] = []
     for load, series in _named_series(report):
         for number, run in enumerate(series.runs, 1):
             latency = [
@@ -186,9 +188,14 @@ def _show_runs(report: Report, console: Console) -> None:
             table.add_row(
                 *(series.name, load, str(number), f"{run.decisions_per_second:,.0f}", *latency),
                 f"{run.cpu_per_thousand['all']:.4f}",
-                "all once" if run.clean else _faults(run),
+                f"{run.stolen_percent:.1f} %",
+                "all once" if run.clean else "faulty",
             )
+            if not run.clean:
+                faults.append(f"{series.name}, {load}, run {number}: {_faults(run)}")
     console.print(table)
+    for fault in faults:
+        console.print(fault)
 
 
 def _faults(run: Verdict) -> str:

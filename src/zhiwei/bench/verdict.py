@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -42,6 +43,9 @@ class Verdict:
     #: The longest time that the generator itself was late to look at its plan.
     generator_late_us: int = 0
     exhausted: bool = False
+    #: Share of the cores' time that the machine's host gave to others, in percent: a shared machine
+    #: shows in the latencies.
+    stolen_percent: float = 0.0
 
     @property
     def clean(self) -> bool:
@@ -99,4 +103,5 @@ def judge(traffic: Traffic, pace: Pace, seen: Observation) -> Verdict:
         codes={code: book.code_of.count(index) for index, code in enumerate(book.codes) if index},
         generator_late_us=seen.late_ns // 1000,
         exhausted=seen.exhausted,
+        stolen_percent=round(100 * seen.stolen_seconds / seconds / (os.cpu_count() or 1), 2),
     )

@@ -112,6 +112,9 @@ class Sentences:
         template = self._catalogues[language].get(key)
         if template is None:
             raise MissingSentenceError(f"no sentence `{key[:80]}` in `{language}`")
+        if not facts and "{" not in template:
+            # A name or a word: most of what is said.
+            return template
         return template.format_map(self._said(facts, language))
 
     def has(self, key: str, language: str) -> bool:

@@ -10,6 +10,7 @@ from scripts.reference.markdown import code, codes, page, table
 from scripts.reference.openapi import bare_app
 
 from zhiwei.messaging_metrics import MessagingMetrics
+from zhiwei.messaging_process.house_side import MessagingSeries
 from zhiwei.metrics import Metrics
 
 INTRODUCTION = """\
@@ -48,4 +49,17 @@ def series() -> list[tuple[str, str, Iterable[str], str]]:
         (family,) = collector.describe()
         name = family.name + ("_total" if kind == "counter" else "")
         found.append((name, kind, collector._labelnames, family.documentation))  # noqa: SLF001 - the same
+    for family in MessagingSeries(_NoProcess()).collect():
+        ending = "_total" if family.type == "counter" else ""
+        found.append((family.name + ending, family.type, (), family.documentation))
     return sorted(found)
+
+
+class _NoProcess:
+    """Stands for a messaging process that tells nothing."""
+
+    is_up = False
+    restarts = 0
+
+    def metrics(self) -> None:
+        """Nothing."""

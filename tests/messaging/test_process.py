@@ -73,7 +73,7 @@ class Issuer:
     def __exit__(self, *_rest: object) -> None:
         self._client.close()
 
-    def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+    def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - whatever JSON holds
         """The answer to a call that must not fail."""
         answer = self._client.request(method, path, json=body)
         assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"

@@ -13,7 +13,6 @@ from zhiwei.clock import Clock
 from zhiwei.core.command import Actor, Command, Via
 from zhiwei.core.result import Audit, Result
 from zhiwei.gateways.http.subscriptions import switched_off_as_gone
-from zhiwei.messaging_process.parent import MessagingProcess
 from zhiwei.ports import Record, Subscription
 from zhiwei.process_link.calls import Handler
 from zhiwei.process_link.wire import commands_of, metrics_of, results_list
@@ -33,6 +32,24 @@ class PathEntry(Protocol):
         self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor
     ) -> Awaitable[None]:
         """Keep records."""
+        ...
+
+
+class Watched(Protocol):
+    """What is shown of the messaging process (`parent.MessagingProcess`)."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it takes calls."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """How often it died and was started again."""
+        ...
+
+    def metrics(self) -> list[Any] | None:
+        """Its series as values of the wire; None where it does not tell."""
         ...
 
 
@@ -64,7 +81,7 @@ def answers_of(reader: SqliteReader, clock: Clock) -> dict[str, Callable[[Any], 
 class MessagingSeries(Collector):
     """The messaging process's metrics among those of the house."""
 
-    def __init__(self, process: MessagingProcess) -> None:
+    def __init__(self, process: Watched) -> None:
         self._process: Final = process
         self._last: list[Any] = []
 

@@ -26,7 +26,7 @@ class Program:
         ends = (far_calls.fileno(), far_questions.fileno())
         module = f"{__package__}.child"
         try:
-            self._process: Final = subprocess.Popen(  # noqa: S603 - ourselves
+            self._process: Final = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", module, *(str(end) for end in ends)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -56,7 +56,7 @@ class Line:
         finally:
             self._close()
 
-    async def call(self, name: str, value: object, seconds: float) -> Any:  # noqa: ANN401
+    async def call(self, name: str, value: object, seconds: float) -> Any:  # noqa: ANN401 - whatever the call gives
         """Have the other side do something; what it gives.
 
         Raises:

@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 SHARED: dict[str, frozenset[str]] = {
     "services": frozenset(),
     "gateways": frozenset({"outgoing", "response_codes"}),
-    "stores": frozenset({"coding", "schema"}),
+    "stores": frozenset({"coding", "files"}),
 }
 
 #: Parts that are functions of values: `tests/house/purity.py` holds them to it.

@@ -6,10 +6,10 @@ import sqlite3
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.files.reading import open_read_only
 
 FILE_NAME: Final = "messages.db"
 #: `zhwm`: says whose file this is.
@@ -17,6 +17,8 @@ APPLICATION_ID: Final = 0x7A68776D
 #: Number of the schema that this program makes.
 SCHEMA: Final = 1
 _BUSY_SECONDS: Final = 5.0
+#: Cache of pages of each reading connection, in KiB.
+_READ_CACHE: Final = 4096
 _OLDEST_SQLITE: Final = (3, 37, 0)
 
 
@@ -70,28 +72,10 @@ def open_writer(path: Path) -> sqlite3.Connection:
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that only reads, whether a server is there or not.
 
-    Where none is (no write-ahead log), nothing is created beside the file.
-
     Raises:
         StoreUnavailableError: the file cannot be opened.
     """
-    has_log = path.with_name(path.name + "-wal").exists()
-    mode = "mode=ro" if has_log else "mode=ro&immutable=1"
-    try:
-        connection = sqlite3.connect(
-            f"file:{quote(str(path))}?{mode}",
-            uri=True,
-            timeout=_BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=32,
-        )
-        connection.execute("pragma query_only = on")
-        connection.execute("pragma cache_size = -4096")
-    except sqlite3.Error as error:
-        message = f"`{path}` cannot be opened for reading: {error}"
-        raise StoreUnavailableError(message) from error
-    return connection
+    return open_read_only(path, cache_kibibytes=_READ_CACHE, leaves_nothing=True)
 
 
 def _checked_schema(connection: sqlite3.Connection) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, final
 
 from zhiwei.messaging.model import Status, Tracked
 from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.files.reading import ThreadConnections
 from zhiwei.stores.messages.connection import open_reader
 from zhiwei.stores.messages.queries import QUERIES
 from zhiwei.stores.messages.rows import tracked_of
@@ -21,19 +21,11 @@ class SqliteMessageReader:
 
     def __init__(self, path: Path) -> None:
         """Read the file at `path`; it is opened when somebody asks."""
-        self._path: Final = path
-        self._local: Final = threading.local()
-        self._all: Final[list[sqlite3.Connection]] = []
-        self._lock: Final = threading.Lock()
-        self._is_open = True
+        self._connections: Final = ThreadConnections(lambda: open_reader(path))
 
     def close(self) -> None:
         """Close every connection."""
-        with self._lock:
-            self._is_open = False
-            for connection in self._all:
-                connection.close()
-            self._all.clear()
+        self._connections.close()
 
     def message(self, message_id: str) -> Tracked | None:
         """One message with its story."""
@@ -101,14 +93,4 @@ class SqliteMessageReader:
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = open_reader(self._path)
-            with self._lock:
-                if not self._is_open:
-                    connection.close()
-                    message = "the store is closed"
-                    raise StoreUnavailableError(message)
-                self._all.append(connection)
-            self._local.connection = connection
-        return connection
+        return self._connections.of_this_thread()

@@ -7,10 +7,10 @@ import sqlite3
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.files.reading import open_read_only
 
 FILE_NAME: Final = "zhiwei.db"
 #: `zhwi`: says whose file this is.
@@ -19,6 +19,8 @@ PAGE_BYTES: Final = 4096
 _PACKAGE: Final = "zhiwei.stores.sqlite"
 _MIGRATION: Final = re.compile(r"(\d{4})\.sql")
 _BUSY_SECONDS: Final = 5.0
+#: Cache of pages of each reading connection, in KiB.
+_READ_CACHE: Final = 8192
 #: The first SQLite with strict tables.
 _OLDEST_SQLITE: Final = (3, 37, 0)
 
@@ -77,48 +79,21 @@ def open_writer(path: Path, cache_bytes: int) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that only reads; it never checkpoints and never waits for the writer.
+    """A connection that only reads, beside the server of this process or of another one.
 
     Raises:
         StoreUnavailableError: the file cannot be opened.
     """
-    return _open_reader(path, "mode=ro")
+    return open_read_only(path, cache_kibibytes=_READ_CACHE, leaves_nothing=False)
 
 
 def open_visitor(path: Path) -> sqlite3.Connection:
     """A connection for who reads from another process, whether a server is there or not.
 
-    Where none is, nothing is created beside the file: files of SQLite that belong to whoever came
-    by could keep the server from starting later.
-
     Raises:
         StoreUnavailableError: the file cannot be opened.
     """
-    return _open_reader(path, "mode=ro" if has_log(path) else "mode=ro&immutable=1")
-
-
-def has_log(path: Path) -> bool:
-    """Whether the write-ahead log is there: some process has the file open, or died with it."""
-    return path.with_name(path.name + "-wal").exists()
-
-
-def _open_reader(path: Path, mode: str) -> sqlite3.Connection:
-    try:
-        connection = sqlite3.connect(
-            f"file:{quote(str(path))}?{mode}",
-            uri=True,
-            timeout=_BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=64,
-        )
-        connection.execute("pragma query_only = on")
-        connection.execute("pragma wal_autocheckpoint = 0")
-        connection.execute("pragma cache_size = -8192")
-    except sqlite3.Error as error:
-        message = f"`{path}` cannot be opened for reading: {error}"
-        raise StoreUnavailableError(message) from error
-    return connection
+    return open_read_only(path, cache_kibibytes=_READ_CACHE, leaves_nothing=True)
 
 
 def bring_up_to_date(connection: sqlite3.Connection) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, final
@@ -11,13 +10,14 @@ from typing import Any, Final, final
 from zhiwei.core.card_state import CardState
 from zhiwei.core.entry import Entry
 from zhiwei.core.ids import entry_id, entry_of
-from zhiwei.ports import AuditRow, CorruptFileError, EventRow, Positioned, R, StoreUnavailableError
+from zhiwei.ports import AuditRow, CorruptFileError, EventRow, Positioned, R
 from zhiwei.stores.coding.audit import decode_audit
 from zhiwei.stores.coding.entry import decode_entry
 from zhiwei.stores.coding.event import EventFiled, decode_event
 from zhiwei.stores.coding.record import KIND_NAMES, record_of
 from zhiwei.stores.coding.settings import decode_settings
 from zhiwei.stores.coding.usage import Places, decode_usage, version_and_places
+from zhiwei.stores.files.reading import ThreadConnections
 from zhiwei.stores.sqlite.connection import open_reader
 from zhiwei.stores.sqlite.images import ImageBytes, Images
 from zhiwei.stores.sqlite.queries import QUERIES
@@ -36,20 +36,12 @@ class SqliteReader:
 
     def __init__(self, path: Path, images: Images) -> None:
         """Read the file at `path`, and files of cards from `images`."""
-        self._path: Final = path
         self._images: Final = images
-        self._local: Final = threading.local()
-        self._all: Final[list[sqlite3.Connection]] = []
-        self._lock: Final = threading.Lock()
-        self._is_open = True
+        self._connections: Final = ThreadConnections(lambda: open_reader(path))
 
     def close(self) -> None:
         """Close every connection."""
-        with self._lock:
-            self._is_open = False
-            for connection in self._all:
-                connection.close()
-            self._all.clear()
+        self._connections.close()
 
     def card(self, card_key: bytes) -> CardState | None:
         """The card's file, None if it was never registered."""
@@ -244,17 +236,7 @@ class SqliteReader:
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = open_reader(self._path)
-            with self._lock:
-                if not self._is_open:
-                    connection.close()
-                    message = "the store is closed"
-                    raise StoreUnavailableError(message)
-                self._all.append(connection)
-            self._local.connection = connection
-        return connection
+        return self._connections.of_this_thread()
 
 
 def _event_row(position: int, card_key: bytes, version: int, filed: EventFiled) -> EventRow:

@@ -15,8 +15,9 @@ from typing import Any, Final, Self, final
 from zhiwei.ports import CorruptFileError, StoreUnavailableError
 from zhiwei.stores.coding.frame import DAMAGE
 from zhiwei.stores.coding.usage import version_and_places
+from zhiwei.stores.files.reading import has_log
 from zhiwei.stores.sqlite.cards import Cards, Slot, Sweep
-from zhiwei.stores.sqlite.connection import check_is_ours, has_log, open_visitor
+from zhiwei.stores.sqlite.connection import check_is_ours, open_visitor
 from zhiwei.stores.sqlite.queries import QUERIES
 from zhiwei.stores.sqlite.recovery import load
 from zhiwei.stores.sqlite.rows import Rows

@@ -1,0 +1,1 @@
+"""What the stores share of reading SQLite files beside whoever writes them."""

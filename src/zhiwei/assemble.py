@@ -70,8 +70,8 @@ NO_RESULT: Final = {
     int(Failure.UNAVAILABLE): "issuer_late",
     int(Failure.BUG): "system",
 }
-#: Another thread may hold the interpreter this long before the path gets it: a turn of messaging
-#: that lasts longer is seen in the path's latency (at 0.5 ms its median was a quarter higher).
+#: The HTTP thread may hold the interpreter this long before the path gets it; longer turns of
+#: another thread were seen in the path's latency (at 0.5 ms its median was a quarter higher).
 _SWITCH_SECONDS: Final = 0.00005
 #: How often the youngest cycles are looked for; only HTTP makes any.
 _COLLECT_SECONDS: Final = 30.0
@@ -133,15 +133,12 @@ async def run_house(
     options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
-        # Its program is read while the store is opened.
+        # Its program is read while the store is opened. Once it has begun, `_serve` ends it.
         messaging = MessagingProcess()
         stack.callback(messaging.stop)
         store = SqliteStore(options.data_dir, on_progress=on_progress)
         stack.push_async_callback(store.close)
-        # It ends before the store does.
-        stack.callback(messaging.stop)
         messages = SqliteMessageReader(options.data_dir / MESSAGES_NAME)
-        stack.callback(messages.close)
         reader = store.reader()
         vault = _vault_of_these_data(options, reader)
         engine = Engine(store, guardian_under(policy).step, clock, metrics)

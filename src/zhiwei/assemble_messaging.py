@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry
 
-from zhiwei.core.command import Actor, Command, MarkUndeliverable, Via
+from zhiwei.core.command import Command, MarkUndeliverable
 from zhiwei.core.policy import Policy
 from zhiwei.core.result import Result
 from zhiwei.gateways.chat import chat_channel
@@ -33,6 +33,7 @@ from zhiwei.messaging.planner import Planner
 from zhiwei.messaging.settings import MessagingSettings
 from zhiwei.messaging.texts import Texts
 from zhiwei.messaging_metrics import MessagingMetrics
+from zhiwei.messaging_process.orders import ACTOR
 from zhiwei.ports import EventRow, Reader, Subscription
 from zhiwei.services.stop_payment import read_command
 from zhiwei.stores.messages.store import SqliteMessageStore
@@ -40,7 +41,6 @@ from zhiwei.vault import Vault
 from zhiwei.words import Sentences
 from zhiwei.zones import load_zone
 
-_HOUSE: Final = Actor("messaging", Via.CLI, is_staff=True)
 _NONCE_BYTES: Final = 8
 
 
@@ -204,7 +204,7 @@ def _marks_undeliverable(path: PathEntry) -> Callable[[Message], Awaitable[None]
     async def mark(message: Message) -> None:
         change = MarkUndeliverable(message.challenge)
         nonce = chance.token_bytes(_NONCE_BYTES)
-        await path.submit([Command(message.card_key, change=change, actor=_HOUSE, nonce=nonce)])
+        await path.submit([Command(message.card_key, change=change, actor=ACTOR, nonce=nonce)])
 
     return mark
 

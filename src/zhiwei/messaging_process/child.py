@@ -34,7 +34,7 @@ from zhiwei.stores.sqlite.connection import FILE_NAME
 from zhiwei.stores.sqlite.lock import DataInUseError, DirectoryLock
 from zhiwei.stores.sqlite.reader import SqliteReader
 from zhiwei.vault import open_vault
-from zhiwei.words import load_sentences
+from zhiwei.words import Sentences, load_sentences
 
 #: A predecessor whose serving process died is gone in a moment.
 _LOCK_TRIES: Final = 250
@@ -55,9 +55,12 @@ class _Desk:
         """Start messaging; gives nothing once the channels were started."""
         orders = Orders(*value)
         assert self._messaging is None, "it begins once"
-        assert self.line is not None, "somebody called"
         set_up_logs(as_json=orders.logs_json, level=orders.log_level)
-        messaging = Messaging(_settings(orders), await self._surroundings(orders, self.line))
+        settings = MessagingSettings()
+        if orders.messages_file:
+            settings = load_messages(Path(orders.messages_file))
+        around = await self._surroundings(orders, load_sentences(settings.alerts.signatures))
+        messaging = Messaging(settings, around)
         await messaging.start()
         self._messaging = messaging
         # What is here now stays; the collector need not walk through it again and again.
@@ -92,7 +95,8 @@ class _Desk:
         assert self._messaging is not None, "it has begun"
         return self._messaging
 
-    async def _surroundings(self, orders: Orders, line: Line) -> Surroundings:
+    async def _surroundings(self, orders: Orders, words: Sentences) -> Surroundings:
+        assert self.line is not None, "somebody called"
         folder = Path(orders.data_dir)
         # The lock lasts as long as the process.
         await _lock(folder)
@@ -104,21 +108,15 @@ class _Desk:
             events=events,
             planning=events.reader,
             reader=SqliteReader(database, images),
-            path=CalledPath(line),
+            path=CalledPath(self.line),
             policy=policy_of_stored(orders.policy),
-            words=load_sentences(_settings(orders).alerts.signatures),
+            words=words,
             vault=open_vault(Path(orders.key_file)),
             clock=AskedClock(self._asker) if orders.is_test_mode else SystemClock(),
             pace=SystemClock(),
             registry=self._registry,
             only_loopback=orders.is_test_mode,
         )
-
-
-def _settings(orders: Orders) -> MessagingSettings:
-    return (
-        load_messages(Path(orders.messages_file)) if orders.messages_file else MessagingSettings()
-    )
 
 
 async def _lock(folder: Path) -> DirectoryLock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol, final
 
 from prometheus_client import Metric
@@ -10,29 +10,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from zhiwei.clock import Clock
-from zhiwei.core.command import Actor, Command, Via
-from zhiwei.core.result import Audit, Result
+from zhiwei.engine import ThreadEntry
 from zhiwei.gateways.http.subscriptions import switched_off_as_gone
-from zhiwei.ports import Record, Subscription
+from zhiwei.messaging_process.orders import ACTOR
+from zhiwei.ports import Subscription
 from zhiwei.process_link.calls import Handler
 from zhiwei.process_link.wire import commands_of, metrics_of, results_list
 from zhiwei.stores.sqlite.reader import SqliteReader
-
-_HOUSE: Final = Actor("messaging", Via.CLI, is_staff=True)
-
-
-class PathEntry(Protocol):
-    """The engine, from another thread (`engine.ThreadEntry`)."""
-
-    def submit(self, commands: list[Command]) -> Awaitable[list[Result]]:
-        """Carry out all or none."""
-        ...
-
-    def keep(
-        self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor
-    ) -> Awaitable[None]:
-        """Keep records."""
-        ...
 
 
 class Watched(Protocol):
@@ -53,7 +37,7 @@ class Watched(Protocol):
         ...
 
 
-def calls_of(path: PathEntry, reader: SqliteReader, clock: Clock) -> dict[str, Handler]:
+def calls_of(path: ThreadEntry, reader: SqliteReader, clock: Clock) -> dict[str, Handler]:
     """What the messaging process may call."""
 
     async def submit(rows: list[Any]) -> list[Any]:
@@ -64,7 +48,7 @@ def calls_of(path: PathEntry, reader: SqliteReader, clock: Clock) -> dict[str, H
         known = reader.record(Subscription, subscription)
         off = None if known is None else switched_off_as_gone(known, clock.now_ms())
         if off is not None:
-            await path.keep([off[0]], [off[1]], _HOUSE)
+            await path.keep([off[0]], [off[1]], ACTOR)
 
     return {"submit": submit, "gone": gone}
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from zhiwei.core.command import Actor, Via
+
 #: On this file of the data directory is the lock of whoever writes `messages.db`.
 LOCK_NAME: Final = "messages.lock"
+#: Who changes cards and records on behalf of messaging.
+ACTOR: Final = Actor("messaging", Via.CLI, is_staff=True)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, final
 
-import structlog
-
-from zhiwei.messaging.faults import fault
 from zhiwei.ports import StoreUnavailableError
-from zhiwei.process_link.frames import FRAME_MAX, LENGTH_BYTES, answered, framed, told, unpack
-
-_log: Final = structlog.get_logger()
+from zhiwei.process_link.frames import FRAME_MAX, LENGTH_BYTES, answered, framed, told
+from zhiwei.stores.coding.frame import unpack
 
 
 @final
@@ -83,10 +79,7 @@ class Answering:
         try:
             return [self._answers[name](value)]
         except Exception as error:  # noqa: BLE001 - it is raised again by who asked
-            told_of = told(error)
-            if not told_of[1]:
-                _log.error("question_failed", question=name, **fault(error))
-            return list(told_of)
+            return told(error, name)
 
 
 def _received(end: socket.socket) -> list[Any] | None:

@@ -7,13 +7,9 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias, final
 
-import structlog
-
-from zhiwei.messaging.faults import fault
 from zhiwei.ports import StoreUnavailableError
-from zhiwei.process_link.frames import FRAME_MAX, LENGTH_BYTES, answered, framed, told, unpack
-
-_log: Final = structlog.get_logger()
+from zhiwei.process_link.frames import FRAME_MAX, LENGTH_BYTES, answered, framed, told
+from zhiwei.stores.coding.frame import unpack
 
 #: What a call does: takes a value of the wire and gives one.
 Handler: TypeAlias = "Callable[[Any], Awaitable[Any]]"
@@ -84,9 +80,7 @@ class Line:
         try:
             answer = [await self._handlers[name](value)]
         except Exception as error:  # noqa: BLE001 - it is raised again by who called
-            answer = list(told(error))
-            if not answer[1]:
-                _log.error("call_failed", call=name, **fault(error))
+            answer = told(error, name)
         if self._is_open:
             self._writer.write(framed([number, None, answer]))
 
@@ -98,10 +92,9 @@ class Line:
     def _close(self) -> None:
         self._is_open = False
         self._writer.close()
-        gone = told(StoreUnavailableError("the other process has ended; try again"))
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_result(gone)
+        for number in self._waiting:
+            gone = StoreUnavailableError("the other process has ended; try again")
+            self._settle(number, told(gone, "end"))
 
 
 async def line_over(end: socket.socket, handlers: Mapping[str, Handler]) -> Line:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
+import structlog
 
 from zhiwei.core.errors import ZhiweiError
+from zhiwei.messaging.faults import fault
 from zhiwei.ports import CorruptFileError, StoreUnavailableError
+from zhiwei.stores.coding.frame import pack
+
+_log: Final = structlog.get_logger()
 
 LENGTH_BYTES: Final = 4
 #: Neither side ever has so much to say; a longer frame is a fault.
 FRAME_MAX: Final = 64 * 1024 * 1024
-
-pack: Final = msgspec.msgpack.Encoder().encode
-unpack: Final = msgspec.msgpack.Decoder().decode
 
 #: Errors that whoever calls is promised (their `Raises`), by the name they travel under.
 _PROMISED: Final[dict[str, type[ZhiweiError]]] = {
@@ -32,10 +33,14 @@ def framed(value: object) -> bytes:
     return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
 
-def told(error: BaseException) -> list[str]:
-    """What the other side is told of an error: its name, and its text where that is ours."""
+def told(error: Exception, name: str) -> list[Any]:
+    """The answer to call or question `name` that raised: the error's name, and its text if ours.
+
+    A bug is logged here, since its text stays on this side.
+    """
     if isinstance(error, ZhiweiError):
         return [type(error).__name__, str(error)]
+    _log.error("call_failed", call=name, **fault(error))
     return [type(error).__name__, ""]
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import quote
 
 from zhiwei.core.errors import ZhiweiError
+from zhiwei.stores.files.reading import has_log
 from zhiwei.stores.sqlite.connection import FILE_NAME
 
 #: Pages copied between two looks at the progress.
@@ -50,8 +51,7 @@ def copy_of(data: Path, on_progress: OnProgress = lambda _done, _total: None) ->
 def _copy(source: Path, target: Path, on_progress: OnProgress) -> None:
     """Copy a database beside whoever writes it."""
     # Without a log nobody has it open: then even SQLite's own files beside it are not touched.
-    has_log = source.with_name(source.name + "-wal").exists()
-    mode = "mode=ro" if has_log else "mode=ro&immutable=1"
+    mode = "mode=ro" if has_log(source) else "mode=ro&immutable=1"
 
     def told(_status: int, remaining: int, total: int) -> None:
         on_progress(total - remaining, total)

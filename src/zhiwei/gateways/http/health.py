@@ -42,6 +42,7 @@ async def ready(house: TheHouse) -> Response:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     summary="Prometheus metrics",
 )
-async def metrics(house: TheHouse) -> Response:
+def metrics(house: TheHouse) -> Response:
     """Counts and times; nothing of a card, a person or a merchant."""
+    # Not on the loop: another process may be asked for its series.
     return Response(generate_latest(house.metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -213,10 +213,14 @@ def on_a_loop(test: Callable[[Post], Coroutine[Any, Any, None]]) -> Callable[[Po
 
 
 async def until(is_true: Callable[[], bool]) -> None:
-    """Wait for something, with generous patience."""
+    """Wait for something, with generous patience.
+
+    It looks at every turn of the loop, so that a test which goes on too early fails every time and
+    not once in a thousand.
+    """
     async with asyncio.timeout(PATIENCE):
         while not is_true():  # noqa: ASYNC110 - it is about things of all kinds
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0)
 
 
 def numbers(sent: Sequence[str]) -> list[int]:

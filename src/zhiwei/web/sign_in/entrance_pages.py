@@ -99,7 +99,7 @@ def _by_code(router: APIRouter, counter: Counter) -> None:
         entered = await entering.enter_by_code(desk, visit, number, form.get("code", ""))
         if entered is None:
             return code_page(request, number, "wrong_code", 422)
-        return _let_in(counter, entered, away(HOME[entered.session.face]))
+        return await _let_in(counter, request, entered, away(HOME[entered.session.face]))
 
 
 def _by_passkey(router: APIRouter, counter: Counter) -> None:
@@ -127,7 +127,7 @@ def _by_passkey(router: APIRouter, counter: Counter) -> None:
         if entered is None:
             return counter.refused(request, "sign_in.problem.bad_passkey")
         to = HOME[entered.session.face]
-        return _let_in(counter, entered, JSONResponse({"to": to}))
+        return await _let_in(counter, request, entered, JSONResponse({"to": to}))
 
 
 def _by_link(router: APIRouter, counter: Counter) -> None:
@@ -151,7 +151,7 @@ def _by_link(router: APIRouter, counter: Counter) -> None:
         entered = await entering.enter_by_link(desk, token)
         if entered is None:
             return counter.sorry(request, "link_over", status=404)
-        return _let_in(counter, entered, away(HOME[entered.session.face]))
+        return await _let_in(counter, request, entered, away(HOME[entered.session.face]))
 
 
 def _by_provider(router: APIRouter, counter: Counter, face: Face) -> None:
@@ -185,7 +185,7 @@ def _by_provider(router: APIRouter, counter: Counter, face: Face) -> None:
         # back to its end.
         facts = {"to": HOME[face]}
         page = counter.frame.page(request, "sign_in/entered.html", facts)
-        return _let_in(counter, entered, page)
+        return await _let_in(counter, request, entered, page)
 
 
 def _out(router: APIRouter, counter: Counter) -> None:
@@ -208,9 +208,13 @@ def _out(router: APIRouter, counter: Counter) -> None:
         return response
 
 
-def _let_in(counter: Counter, entered: Entered, response: Response) -> Response:
-    """Give the browser its new session; what it was before is over."""
-    site = counter.desk.site
-    cookies.put_session(response, site, entered.cookie)
-    cookies.drop(response, site, cookies.VISIT, cookies.NUMBER)
+async def _let_in(
+    counter: Counter, request: Request, entered: Entered, response: Response
+) -> Response:
+    """Give the browser its new session; the one that it had before is over."""
+    desk = counter.desk
+    before = cookies.value_of(request, cookies.SESSION, desk.site)
+    await run_in_threadpool(desk.sessions.end, before)
+    cookies.put_session(response, desk.site, entered.cookie)
+    cookies.drop(response, desk.site, cookies.VISIT, cookies.NUMBER)
     return response

@@ -1,4 +1,4 @@
-"""`/me/prove/{deed}`: what will change, and the two ways to show that it is oneself who wants it."""
+"""`/me/prove/{deed}`: what will change, and the two ways to show that one wants it oneself."""
 
 from __future__ import annotations
 

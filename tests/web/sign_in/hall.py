@@ -19,6 +19,7 @@ from tests.gateways.http.house import NOON, World, sqlite_world
 
 from zhiwei.gateways.http.house import MessageDesk
 from zhiwei.messaging.model import Message
+from zhiwei.messaging.reply import Taken
 from zhiwei.stores.faces import SqliteFaceStore
 from zhiwei.stores.messages.store import SqliteMessageStore
 from zhiwei.web.sign_in.counter import Counter, Facts
@@ -93,7 +94,9 @@ class Doings:
 class Hall:
     """The house, its store of faces, and what was sent."""
 
-    def __init__(self, folder: Path, settings: FaceSettings | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: FaceSettings | None = None, origin: str = ORIGIN
+    ) -> None:
         self.world: World = sqlite_world(folder)
         self.store = SqliteFaceStore(folder)
         self.messages: list[Message] = []
@@ -101,12 +104,12 @@ class Hall:
         self._mail_reader = self._mail.reader()
         house = self.world.house
         object.__setattr__(
-            house, "messages", MessageDesk(self._mail_reader, _never, _never, self._queue)
+            house, "messages", MessageDesk(self._mail_reader, _no_replay, _no_inbound, self._queue)
         )
         self.desk: SignIn = sign_in_of(
             house,
             self.store,
-            site_at(ORIGIN),
+            site_at(origin),
             settings if settings is not None else FaceSettings(),
             sends_sms=True,
         )
@@ -150,7 +153,11 @@ class Hall:
         self.world.close()
 
 
-async def _never(*_: Any) -> Any:  # noqa: ANN401 - stands for calls that are not made
+async def _no_replay(ids: Sequence[str]) -> int:
+    raise AssertionError
+
+
+async def _no_inbound(sender: str, text: str, message_id: str) -> Taken:
     raise AssertionError
 
 

@@ -285,7 +285,7 @@ def test_the_banks_own_sign_in_lets_an_operator_in(tmp_path: Path) -> None:
                 assert 'content="0;url=/console"' in answer.text
                 assert Browser(hall).get(f"{back.path}?{back.query}").status_code == 403
         assert hall.audits() == [("session.opened", "op_1")]
-        assert browser.get("/sign-in/oidc").status_code == 404
+        assert Browser(hall).get("/sign-in/oidc").status_code == 404
     finally:
         hall.close()
         provider.close()

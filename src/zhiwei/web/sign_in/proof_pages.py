@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
@@ -19,7 +21,7 @@ from zhiwei.web.sign_in.model import Face, Session
 from zhiwei.web.sign_in.passkeys import BadPasskeyError
 from zhiwei.web.sign_in.proof import DeedGoneError, NotProvableError, Way
 
-_PATH = "/me/prove/{deed_id}"
+_PATH: Final = "/me/prove/{deed_id}"
 
 
 def proof_routes(counter: Counter) -> APIRouter:
@@ -33,28 +35,6 @@ def proof_routes(counter: Counter) -> APIRouter:
 def _page(router: APIRouter, counter: Counter) -> None:
     desk = counter.desk
 
-    async def shown(
-        request: Request,
-        session: Session,
-        deed_id: str,
-        *,
-        problem: str = "",
-        is_sent: bool = False,
-        status: int = 200,
-    ) -> Response:
-        deed = await proof.waiting(desk, session, deed_id)
-        ways = await proof.ways(desk, session)
-        facts = {
-            **await counter.deeds.told(request, session, deed),
-            "deed": deed,
-            "home": HOME[session.face],
-            "has_passkey": Way.PASSKEY in ways,
-            "has_code": Way.CODE in ways,
-            "is_sent": is_sent,
-            "problem": problem,
-        }
-        return counter.page(request, session, "sign_in/prove.html", facts, status=status)
-
     @router.get(_PATH)
     async def look(request: Request, deed_id: str) -> Response:
         session = await counter.session_of(request)
@@ -62,46 +42,77 @@ def _page(router: APIRouter, counter: Counter) -> None:
             return away("/sign-in")
         is_sent = request.query_params.get("sent") == "1"
         try:
-            return await shown(request, session, deed_id, is_sent=is_sent)
+            return await _shown(counter, request, session, deed_id, is_sent=is_sent)
         except (DeedGoneError, NotProvableError) as error:
             return _sorry(counter, request, session, error)
 
     @router.post(f"{_PATH}/send")
     async def send(request: Request, deed_id: str) -> Response:
-        form = await form_of(request)
-        session = await counter.session_of(request)
-        if session is None or session.face is Face.OPERATOR:
-            return away("/sign-in")
-        path = f"/me/prove/{deed_id}"
-        if not is_of_session(session, form):
-            return counter.sorry(request, "form_over", status=403, to=HOME[session.face])
+        session = await _asked(counter, request)
+        if isinstance(session, Response):
+            return session
         try:
             deed = await proof.waiting(desk, session, deed_id)
             told = await counter.deeds.told(request, session, deed)
             asked = await proof.send_code(desk, session, deed, str(told["what"]))
             if asked is Asked.TOO_MANY:
                 problem = "too_many_codes"
-                return await shown(request, session, deed_id, problem=problem, status=429)
+                return await _shown(counter, request, session, deed_id, problem, status=429)
         except (DeedGoneError, NotProvableError) as error:
             return _sorry(counter, request, session, error)
-        return away(f"{path}?sent=1")
+        return away(f"/me/prove/{deed.id}?sent=1")
 
     @router.post(f"{_PATH}/code")
     async def prove(request: Request, deed_id: str) -> Response:
-        form = await form_of(request)
-        session = await counter.session_of(request)
-        if session is None or session.face is Face.OPERATOR:
-            return away("/sign-in")
-        if not is_of_session(session, form):
-            return counter.sorry(request, "form_over", status=403, to=HOME[session.face])
+        session = await _asked(counter, request)
+        if isinstance(session, Response):
+            return session
+        code = request.state.form.get("code", "")
         try:
-            deed = await proof.prove_by_code(desk, session, deed_id, form.get("code", ""))
+            deed = await proof.prove_by_code(desk, session, deed_id, code)
             if deed is None:
-                more = {"problem": "wrong_code", "is_sent": True, "status": 422}
-                return await shown(request, session, deed_id, **more)  # type: ignore[arg-type]  # as named
+                return await _shown(
+                    counter, request, session, deed_id, "wrong_code", is_sent=True, status=422
+                )
         except (DeedGoneError, NotProvableError) as error:
             return _sorry(counter, request, session, error)
         return await counter.deeds.perform(request, session, deed)
+
+
+async def _shown(
+    counter: Counter,
+    request: Request,
+    session: Session,
+    deed_id: str,
+    problem: str = "",
+    *,
+    is_sent: bool = False,
+    status: int = 200,
+) -> Response:
+    """The page of a change that waits."""
+    deed = await proof.waiting(counter.desk, session, deed_id)
+    ways = await proof.ways(counter.desk, session)
+    facts = {
+        **await counter.deeds.told(request, session, deed),
+        "deed": deed,
+        "home": HOME[session.face],
+        "has_passkey": Way.PASSKEY in ways,
+        "has_code": Way.CODE in ways,
+        "is_sent": is_sent,
+        "problem": problem,
+    }
+    return counter.page(request, session, "sign_in/prove.html", facts, status=status)
+
+
+async def _asked(counter: Counter, request: Request) -> Session | Response:
+    """Who sends a form of the page (it is kept as `request.state.form`), or what they are told."""
+    request.state.form = form = await form_of(request)
+    session = await counter.session_of(request)
+    if session is None or session.face is Face.OPERATOR:
+        return away("/sign-in")
+    if not is_of_session(session, form):
+        return counter.sorry(request, "form_over", status=403, to=HOME[session.face])
+    return session
 
 
 def _calls(router: APIRouter, counter: Counter) -> None:

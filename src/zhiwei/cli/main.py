@@ -16,6 +16,7 @@ import zhiwei
 from zhiwei.cli.bench import bench
 from zhiwei.cli.decide import decide
 from zhiwei.cli.demo import demo
+from zhiwei.cli.faces import enter, operators
 from zhiwei.cli.keys import keys
 from zhiwei.cli.messages import messages
 from zhiwei.cli.serve import serve
@@ -39,10 +40,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (serve, demo, simulate, decide, verify, export, backup, texts):
+for command in (serve, demo, simulate, decide, verify, export, backup, texts, enter):
     app.command()(command)
 app.command("import")(take_in)
 app.add_typer(keys, name="keys")
+app.add_typer(operators, name="operators")
 app.add_typer(messages, name="messages")
 app.add_typer(bench, name="bench")
 

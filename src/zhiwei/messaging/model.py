@@ -21,6 +21,8 @@ WEBHOOK: Final = "webhook"
 #: Operators' chat (Apprise).
 CHAT: Final = "chat"
 CHANNELS: Final = (SMS, EMAIL, PUSH, WEBHOOK, CHAT)
+#: Kind of a message that carries a one-time code; its text is shown to nobody but its receiver.
+ONE_TIME_CODE: Final = "one_time_code"
 
 
 class Status(IntEnum):

@@ -26,7 +26,7 @@ from zhiwei.gateways.http.problems import Problem
 from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Body, CardId, CardName, Instant, ListOf, Shape
 from zhiwei.gateways.http.times import instant_text
-from zhiwei.messaging.model import SMS, Status, Tracked
+from zhiwei.messaging.model import ONE_TIME_CODE, SMS, Status, Tracked
 from zhiwei.messaging.replay import may_be_replayed
 
 router = APIRouter(prefix="/v1", tags=["Messages"], route_class=Gate)
@@ -179,7 +179,8 @@ def message_document(tracked: Tracked, *, with_text: bool = False) -> Document:
         "changed_at": instant_text(tracked.changed_ms),
         "next_try_at": instant_text(tracked.next_ms) if tracked.next_ms else None,
         "expires_at": instant_text(message.expires_ms) if message.expires_ms else None,
-        "text": message.text if with_text else None,
+        # Not even the desk may read a code: whoever has it is the cardholder to us.
+        "text": message.text if with_text and message.kind != ONE_TIME_CODE else None,
     }
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Final, Protocol
+
+#: Every session is over after so long, used or not.
+SESSION_MS: Final = 12 * 3_600_000
+#: Things that are counted (`FaceStore.count`) are remembered for so long.
+COUNTED_MS: Final = 24 * 3_600_000
+#: Deeds that wait at once in one session; past it the oldest are dropped.
+DEEDS_MAX: Final = 20
+#: Passkeys of one person, at most.
+PASSKEYS_MAX: Final = 20
 
 
 class Face(IntEnum):
@@ -95,9 +104,10 @@ class Operator:
 class Code:
     """A one-time code or link that was given out; only its hash is kept."""
 
-    #: What it is for: `enter|<face>|<subject>` or `deed|<deed id>`.
+    #: What it is for, and who may use it: `enter|<visit>|<face>|<subject>`, `deed|<deed id>`,
+    #: `link|<face>|<subject>`, `passkey|<...>`, `oidc|<...>` (questions to a device, a provider).
     purpose: str
-    #: SHA-256 over purpose and code, hex.
+    #: Digest over purpose and code, hex; of a link over the token alone.
     hash: str
     created_ms: int
     expires_ms: int
@@ -143,7 +153,11 @@ class FaceStore(Protocol):
         ...
 
     def add_passkey(self, passkey: Passkey) -> bool:
-        """Keep a new passkey; False where its id is taken."""
+        """Keep a new passkey; False where its id is taken, or there are `PASSKEYS_MAX` of them."""
+        ...
+
+    def rename_passkey(self, passkey_id: str, label: str) -> bool:
+        """Give a passkey another label; False where there was none."""
         ...
 
     def passkey(self, passkey_id: str) -> Passkey | None:
@@ -155,7 +169,10 @@ class FaceStore(Protocol):
         ...
 
     def use_passkey(self, passkey_id: str, sign_count: int, used_ms: int) -> bool:
-        """Note a use; False where the count did not grow (a copy of the key: refuse)."""
+        """Note a use; False where the count did not grow (a copy of the key: refuse).
+
+        A device that does not count says 0 each time, and that is no sign of a copy.
+        """
         ...
 
     def remove_passkey(self, passkey_id: str) -> bool:
@@ -170,12 +187,23 @@ class FaceStore(Protocol):
         """Use a code up: True once, within its time and tries; a wrong one costs a try."""
         ...
 
+    def code_of(self, code_hash: str, now_ms: int) -> Code | None:
+        """A code that is still valid, by its hash alone; only links are found so."""
+        ...
+
     def count(self, name: str, now_ms: int, since_ms: int) -> int:
-        """Count something under a name, and return how often it was counted since an instant."""
+        """Count something under a name, and return how often it was counted since an instant.
+
+        This time is among them. What is older than `COUNTED_MS` may be forgotten.
+        """
         ...
 
     def add_operator(self, operator: Operator) -> None:
         """Keep a new operator or replace one."""
+        ...
+
+    def operator(self, operator_id: str) -> Operator | None:
+        """An operator, disabled or not."""
         ...
 
     def operators(self) -> Sequence[Operator]:
@@ -183,7 +211,7 @@ class FaceStore(Protocol):
         ...
 
     def add_deed(self, deed: Deed) -> None:
-        """Keep a deed until it is proved."""
+        """Keep a deed until it is proved; of a session, the newest `DEEDS_MAX` are kept."""
         ...
 
     def deed(self, deed_id: str, session_id: str, now_ms: int) -> Deed | None:

@@ -49,7 +49,7 @@ def ledger_page(
     rows: list[DecisionRow] = []
     walked = 0
     place = 0
-    for one in _walk(reader, card_key, before):
+    for one in journal_from(reader, card_key, before):
         place = one.entry.version if card_key else one.position
         if one.entry.filed_ms < since_ms and one.entry.now_ms < since_ms:
             return LedgerPage(tuple(rows), 0, walked)
@@ -62,8 +62,8 @@ def ledger_page(
     return LedgerPage(tuple(rows), 0, walked)
 
 
-def _walk(reader: Reader, card_key: bytes, before: int) -> Iterator[Positioned]:
-    """Entries of one card or of all, newest first."""
+def journal_from(reader: Reader, card_key: bytes, before: int) -> Iterator[Positioned]:
+    """Entries of one card (their versions as positions) or of all, newest first, below a bound."""
     while before != 1:
         if card_key:
             entries = reader.entries(card_key, before=before, limit=_CHUNK)

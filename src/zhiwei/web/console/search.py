@@ -17,9 +17,8 @@ from zhiwei.core.card_state import CardState
 from zhiwei.core.ids import card_id, card_key_of, entry_of
 from zhiwei.ports import Cardholder, Reader
 from zhiwei.vault import text_without_numbers
-from zhiwei.web.console.filters import DecisionFilter
-from zhiwei.web.console.ledger import ledger_page
-from zhiwei.web.console.rows import CardNames, DecisionRow
+from zhiwei.web.console.ledger import journal_from
+from zhiwei.web.console.rows import CardNames, DecisionRow, row_of
 
 #: How much of each kind one search looks through.
 CARDS_MAX: Final = 4_000
@@ -93,7 +92,7 @@ def search(
     words = text.strip()[:_TEXT_MAX]
     if not words:
         return Hits("")
-    if text_without_numbers(words) != words:
+    if not _PHONE.fullmatch(words) and text_without_numbers(words) != words:
         return Hits("", is_card_number=True)
     asked = _Asked(
         reader,
@@ -134,7 +133,7 @@ def _by_words(asked: _Asked, *, is_first: bool) -> Hits:
     stretches: list[Stretch] = []
     cards: list[CardState] = []
     customers: list[Cardholder] = []
-    decisions: tuple[DecisionRow, ...] = ()
+    decisions: list[DecisionRow] = []
     if _PHONE.fullmatch(words):
         customers = asked.reader.records(Cardholder, subject=words, limit=HITS_MAX)
         return Hits(words, customers=tuple(customers))
@@ -146,13 +145,14 @@ def _by_words(asked: _Asked, *, is_first: bool) -> Hits:
         customers, stretch = _customers_named(asked)
         stretches.append(stretch)
     if _REFERENCE.fullmatch(words) and not is_tail and (is_first or asked.entries_before):
-        decisions, stretch = _decisions_of_reference(asked)
+        decisions, stopped, stretch = _of_reference(asked)
+        cards.extend(stopped)
         stretches.append(stretch)
     return Hits(
         words,
         cards=tuple(cards),
         customers=tuple(customers),
-        decisions=decisions,
+        decisions=tuple(decisions),
         stretches=tuple(stretches),
     )
 
@@ -187,29 +187,26 @@ def _customers_named(asked: _Asked) -> tuple[list[Cardholder], Stretch]:
     return found, Stretch("customers", looked_at, is_all=False, go_on=before)
 
 
-def _decisions_of_reference(asked: _Asked) -> tuple[tuple[DecisionRow, ...], Stretch]:
-    """Decisions by RRN, STAN, authorization code, question's or stop's reference, newest first."""
+def _of_reference(asked: _Asked) -> tuple[list[DecisionRow], list[CardState], Stretch]:
+    """Decisions by RRN, STAN, authorization code or question; cards by a stop's reference."""
     is_it = _reference_test(asked)
     found: list[DecisionRow] = []
-    before = asked.entries_before
+    cards: dict[bytes, CardState] = {}
     looked_at = 0
-    while looked_at < ENTRIES_MAX and len(found) < HITS_MAX:
-        page = ledger_page(
-            asked.reader,
-            asked.names,
-            DecisionFilter(),
-            0,
-            before=before,
-            limit=_CHUNK,
-            walk_max=_CHUNK,
-        )
-        looked_at += page.walked
-        found.extend(row for row in page.rows if is_it(row))
-        if not page.next_before:
-            stretch = Stretch("entries", looked_at, is_all=not asked.entries_before)
-            return tuple(found), stretch
-        before = page.next_before
-    return tuple(found), Stretch("entries", looked_at, is_all=False, go_on=str(before))
+    for one in journal_from(asked.reader, b"", asked.entries_before):
+        looked_at += 1
+        row = row_of(one, asked.names)
+        if row is not None and is_it(row):
+            found.append(row)
+        elif row is None and one.entry.note == asked.text:
+            state = asked.reader.card(one.card_key)
+            if state is not None:
+                cards[one.card_key] = state
+        if looked_at == ENTRIES_MAX or len(found) + len(cards) == HITS_MAX:
+            is_over = one.position == 1
+            go_on = "" if is_over else str(one.position)
+            return found, [*cards.values()], Stretch("entries", looked_at, is_over, go_on)
+    return found, [*cards.values()], Stretch("entries", looked_at, is_all=not asked.entries_before)
 
 
 def _reference_test(asked: _Asked) -> Callable[[DecisionRow], bool]:

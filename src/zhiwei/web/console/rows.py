@@ -18,6 +18,8 @@ _CARDS_MAX: Final = 20_000
 #: Where nobody told the province, and where the place is not in the Chinese mainland.
 PLACE_UNKNOWN: Final = "unknown"
 PLACE_ABROAD: Final = "abroad"
+#: Parts of China that are 境外 for the locks (香港, 澳门, 台湾) are places of their own here.
+PLACES_OUTSIDE: Final = ("HKG", "MAC", "TWN")
 #: The reason of a decision that nothing stood against.
 NO_REASON: Final = ""
 OUTCOME_WORDS: Final = tuple(DECISIONS.values())
@@ -51,7 +53,7 @@ class DecisionRow:
     message: str
     kind: str
     channel: str
-    #: GB/T 2260 two digits, PLACE_ABROAD or PLACE_UNKNOWN.
+    #: GB/T 2260 two digits, one of PLACES_OUTSIDE, PLACE_ABROAD or PLACE_UNKNOWN.
     place: str
     #: ISO 3166 alpha-3, empty = not told.
     country: str
@@ -143,7 +145,7 @@ def first_reason(entry: Entry) -> str:
 def place_of(request: Request) -> str:
     """The province of a request, or that it is abroad or not known."""
     if request.is_abroad:
-        return PLACE_ABROAD
+        return request.country if request.country in PLACES_OUTSIDE else PLACE_ABROAD
     return request.region or PLACE_UNKNOWN
 
 

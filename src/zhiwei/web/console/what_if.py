@@ -173,7 +173,7 @@ def _control(control_type: str, text: str, old: Control | None) -> Control | Non
         return None
     document: dict[str, Any] = {} if old is None else document_of(old)
     if control_type in LISTS:
-        codes = [part.strip() for part in text.replace("、", ",").replace("，", ",").split(",")]  # noqa: RUF001 - the comma that people type in Chinese
+        codes = [part.strip() for part in text.replace("、", ",").replace("，", ",").split(",")]
         document = {LISTS[control_type]: [c for c in codes if c and c != "none"]}
     elif control_type in WINDOWS:
         document = _window(control_type, document, text)

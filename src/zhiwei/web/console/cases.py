@@ -81,7 +81,7 @@ class Cases:
         """Whether the whole audit trail was read; else older cases may be missing from the list."""
         return self._is_whole
 
-    def list(
+    def page(
         self, *, state: str = "", assignee: str = "", before: str = "", limit: int = 50
     ) -> tuple[list[Case], str]:
         """Cases newest first, and behind which the next page begins (empty = the last page).
@@ -119,32 +119,44 @@ class Cases:
     def _refreshed(self) -> list[Opened]:
         """Read the audit lines since the last look; all cases, newest first."""
         with self._lock:
-            rows, is_whole = self._lines()
-            if self._position < 0:
-                self._is_whole = is_whole
-            for row in reversed(rows):
+            # After 0 would mean no bound at all: an empty trail is read back once more.
+            rows = self._read_back() if self._position < 1 else self._read_on()
+            for row in rows:
                 opened = _opened(row)
                 if opened is not None:
                     self._opened[opened.challenge] = opened
             while len(self._opened) > CASES_MAX:
                 del self._opened[next(iter(self._opened))]
                 self._is_whole = False
-            self._position = max(self._position, rows[0].position if rows else 0)
+            self._position = max(self._position, rows[-1].position if rows else 0)
             return list(self._opened.values())[::-1]
 
-    def _lines(self) -> tuple[list[AuditRow], bool]:
-        """Audit lines since the last look, newest first, and whether these are all."""
-        after = max(self._position, 0)
-        most = READ_BACK_MAX if self._position < 0 else 1 << 40
+    def _read_back(self) -> list[AuditRow]:
+        """The end of the audit trail, oldest first."""
         rows: list[AuditRow] = []
-        before = _NO_BOUND
-        while len(rows) < most:
-            chunk = self._reader.audits(before=before, after=after, limit=_CHUNK)
+        before = 0
+        while before != 1:
+            if len(rows) >= READ_BACK_MAX:
+                self._is_whole = False
+                break
+            chunk = self._reader.audits(before=before, limit=_CHUNK)
             rows.extend(chunk)
             if len(chunk) < _CHUNK:
-                return rows, True
+                break
             before = chunk[-1].position
-        return rows, before <= 1
+        return rows[::-1]
+
+    def _read_on(self) -> list[AuditRow]:
+        """Lines since the last look, oldest first; what one look does not reach, the next does."""
+        rows: list[AuditRow] = []
+        after = self._position
+        while len(rows) < READ_BACK_MAX:
+            chunk = self._reader.audits(after=after, limit=_CHUNK)[::-1]
+            rows.extend(chunk)
+            if len(chunk) < _CHUNK:
+                break
+            after = chunk[-1].position
+        return rows
 
     def _from_the_card(self, challenge: str) -> Opened | None:
         """A case that is older than the list, from its card's audit lines."""
@@ -210,7 +222,3 @@ def _opened(row: AuditRow) -> Opened | None:
         return None
     who, via = row.actor.who, row.actor.via.name.lower()
     return Opened(row.audit.subject, named[0], named[1], row.at_ms, who, via)
-
-
-#: Above every position.
-_NO_BOUND: Final = 1 << 62

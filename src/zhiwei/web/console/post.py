@@ -16,6 +16,8 @@ from zhiwei.messaging.model import CHANNELS, Status, Tracked
 from zhiwei.messaging.replay import REPLAYABLE, may_be_replayed
 
 PAGE: Final = 50
+#: States of which all messages of a channel can be sent again at once.
+MANY: Final = tuple(status.word for status in REPLAYABLE)
 STATUS_WORDS: Final = tuple(status.word for status in Status)
 #: Messages that one press of a button sends again at most.
 REPLAYED_MAX: Final = 500

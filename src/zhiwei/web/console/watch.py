@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 import structlog
 
@@ -20,6 +20,8 @@ from zhiwei.core.errors import ZhiweiError
 from zhiwei.ports import Positioned, Reader
 from zhiwei.web.console.rows import CardNames, DecisionRow, row_of
 from zhiwei.web.console.sums import Sums
+
+T = TypeVar("T")
 
 _log: Final = structlog.get_logger()
 
@@ -158,7 +160,7 @@ class Watch:
         with self._lock:
             return list(self._rows)[::-1]
 
-    def summed(self, ask: Callable[[Sums], object]) -> object:
+    def summed(self, ask: Callable[[Sums], T]) -> T:
         """What a question to the sums comes to; the sums stand still meanwhile."""
         with self._lock:
             return ask(self._sums)
@@ -179,7 +181,7 @@ class Watch:
             return
         await self._tell_all()
 
-    async def listen(self, keep_alive_seconds: float = 15.0) -> AsyncIterator[News | None]:
+    async def listen(self, keep_alive_seconds: float = 15.0) -> AsyncGenerator[News | None, None]:
         """News for one listener, until it goes; None where a while brought nothing.
 
         Raises:

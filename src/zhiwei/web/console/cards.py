@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from zhiwei.core.card_state import CardState
 from zhiwei.core.controls import CONTROL_TYPES
 from zhiwei.core.documents import document_of
 from zhiwei.core.errors import NotAllowedValueError
@@ -20,9 +21,6 @@ from zhiwei.web.console.story import KINDS, Mark, StoryPage, story_page
 from zhiwei.web.console.trail import looked_at_card, looked_at_customer
 from zhiwei.web.console.what_if import EDITABLE, Comparison, Edit, compared, form_text
 from zhiwei.web.console.why import Why, why
-
-if TYPE_CHECKING:
-    from zhiwei.core.card_state import CardState
 
 _STATUSES: Final = ("active", "closed", "lost", "frozen")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Final
@@ -111,8 +110,6 @@ async def _events(console: Console, request: Request, session_id: str) -> AsyncI
                 yield "event: over\ndata: over\n\n"
                 return
             yield await run_in_threadpool(_event, console, request, news)
-    except asyncio.CancelledError:
-        raise
     finally:
         await listening.aclose()
 

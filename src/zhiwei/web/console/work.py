@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from zhiwei.core.ids import card_id
 from zhiwei.core.result import Audit
+from zhiwei.messaging.model import CHANNELS
 from zhiwei.web.console import post
 from zhiwei.web.console.cases import (
     STATES,
@@ -152,7 +153,7 @@ def post_routes(console: Console) -> APIRouter:
             count = await post.replay_one(house, desk, actor, tracked)
             return RedirectResponse(f"{PREFIX}/messages?sent={count}", 303)
         status, channel = form.get("status", ""), form.get("channel", "")
-        if status not in post.MANY or channel not in post.CHANNELS:
+        if status not in post.MANY or channel not in CHANNELS:
             raise NothingHereError
         rows, _ = await run_in_threadpool(
             post.letters, desk, status=status, channel=channel, limit=post.REPLAYED_MAX

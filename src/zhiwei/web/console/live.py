@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from zhiwei.web.console.context import PREFIX, Console
 from zhiwei.web.console.filters import SPANS, DecisionFilter
 from zhiwei.web.console.pulse import pulse_of, quantile_ms
-from zhiwei.web.console.sums import Step, Sum, Sums
+from zhiwei.web.console.sums import Sums
 from zhiwei.web.console.tiles import tiles
 from zhiwei.web.console.watch import News
 
@@ -53,9 +53,11 @@ def _facts(console: Console, span: str) -> dict[str, object]:
 
     def ask(sums: Sums) -> dict[str, object]:
         by_place = sums.by("place", since_ms)
+        by_reason = [one for one in sums.by("reason", since_ms) if one.value]
         return {
             "outcomes": sums.outcomes(since_ms),
-            "by_reason": [one for one in sums.by("reason", since_ms) if one.value],
+            "by_reason": by_reason,
+            "reasons_shown": [one.value for one in by_reason[:_REASONS_MAX]],
             "by_place": by_place,
             "by_network": sums.by("network", since_ms),
             "by_channel": sums.by("channel", since_ms),
@@ -65,10 +67,6 @@ def _facts(console: Console, span: str) -> dict[str, object]:
 
     facts = console.watch.summed(ask)
     pulse = pulse_of(console.house.metrics)
-    by_reason = facts["by_reason"]
-    steps = facts["steps"]
-    assert isinstance(by_reason, list)
-    assert isinstance(steps, list)
     return {
         **facts,
         "span": span,
@@ -80,20 +78,6 @@ def _facts(console: Console, span: str) -> dict[str, object]:
         "p50": quantile_ms(pulse.latency, 0.5),
         "p99": quantile_ms(pulse.latency, 0.99),
         "commit_p50": quantile_ms(pulse.commit, 0.5),
-        "chart_reasons": json.dumps(_reasons_chart(by_reason, steps)),
-        "reasons_shown": [one.value for one in by_reason[:_REASONS_MAX]],
-    }
-
-
-def _reasons_chart(by_reason: list[Sum], steps: list[Step]) -> dict[str, object]:
-    """The time line as data: a series for each of the reasons that stop most."""
-    names = [one.value for one in by_reason[:_REASONS_MAX]]
-    return {
-        "at": [step.from_ms for step in steps],
-        "series": [
-            {"reason": name, "values": [step.by_value.get(name, 0) for step in steps]}
-            for name in names
-        ],
     }
 
 

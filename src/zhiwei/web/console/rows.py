@@ -9,6 +9,7 @@ from typing import Final, final
 
 from zhiwei.core.entry import Entry
 from zhiwei.core.finding import Outcome
+from zhiwei.core.ids import card_id
 from zhiwei.core.request import Channel, MessageClass, Request
 from zhiwei.gateways.http.presentation import DECISIONS, authorization_id
 from zhiwei.ports import Positioned, Reader
@@ -71,6 +72,11 @@ class DecisionRow:
     def id(self) -> str:
         """The public id of the decision."""
         return authorization_id(self.card_key, self.version)
+
+    @property
+    def card(self) -> str:
+        """The public id of its card."""
+        return card_id(self.card_key)
 
 
 @final

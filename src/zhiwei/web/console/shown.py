@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from zhiwei.core.entry import Entry
+from zhiwei.core.ids import card_id
 from zhiwei.core.money import BY_CODE, major_units
 from zhiwei.core.place import COUNTRY_BY_ALPHA3, PROVINCES
+from zhiwei.gateways.http.presentation import DECISIONS, authorization_id
 from zhiwei.vault import text_without_numbers
+from zhiwei.web.console.rows import first_reason
 from zhiwei.web.console.trail import BEIJING
 
+_CAPITAL: Final = re.compile(r"([A-Z])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: A merchant's name is cut here in lists; the whole of it stands on the decision's own page.
 NAME_MAX: Final = 40
@@ -68,7 +74,28 @@ def masked_email(address: str) -> str:
     return f"{name[:1]}***@{domain}" if at else ""
 
 
+def change_word(entry: Entry) -> str:
+    """What a person did, as a word: `SetControl` is `set_control`."""
+    name = type(entry.command.change).__name__
+    return _CAPITAL.sub(r"_\1", name).lower().lstrip("_")
+
+
+def decision_id(entry: Entry, card_key: bytes) -> str:
+    """The public id of a card's decision."""
+    return authorization_id(card_key, entry.version)
+
+
+def outcome_word(entry: Entry) -> str:
+    """`approve`, `challenge` or `decline`."""
+    return DECISIONS[entry.outcome]
+
+
 FILTERS: Final = {
+    "card_id": card_id,
+    "change_word": change_word,
+    "decision_id": decision_id,
+    "first_reason": first_reason,
+    "outcome_word": outcome_word,
     "beijing": beijing,
     "clock_time": clock_time,
     "money": money,

@@ -26,6 +26,7 @@ from zhiwei.core.command import Actor, Via
 from zhiwei.core.entry import Entry
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.policy import DEFAULT_POLICY, Policy
+from zhiwei.core.result import NOTHING_RELATED
 from zhiwei.engine import Engine, Failure, ThreadEntry
 from zhiwei.gateways.http.app import build_app
 from zhiwei.gateways.http.house import House, MessageDesk, Rooms
@@ -141,7 +142,8 @@ async def run_house(
         messages = SqliteMessageReader(options.data_dir / MESSAGES_NAME)
         reader = store.reader()
         vault = _vault_of_these_data(options, reader)
-        engine = Engine(store, guardian_under(policy).step, clock, metrics)
+        guardian = guardian_under(policy)
+        engine = Engine(store, guardian.step, clock, metrics)
         await _keep_key_check(engine, reader, vault, clock.now_ms())
         await _keep_policy(engine, reader, policy, clock.now_ms())
         door = _door(options, codes, vault.card_key, metrics)
@@ -162,6 +164,9 @@ async def run_house(
             unready=metrics.unready,
             test_clock=clock if isinstance(clock, ManualClock) else None,
             messages=MessageDesk(messages, messaging.replay, messaging.inbound, messaging.queue),
+            rehearse=lambda state, command, at_ms: guardian.step(
+                state, NOTHING_RELATED, command, at_ms
+            ),
             inbound_secrets=_inbound_secrets(delivery),
         )
         calls, answers = calls_of(entry, reader, clock), answers_of(reader, clock)

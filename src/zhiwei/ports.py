@@ -148,9 +148,30 @@ class KeyCheck:
     check: str
 
 
+@dataclass(frozen=True)
+class CaseFile:
+    """What the desk did about a case: a question that was answered "not mine".
+
+    That the case is open stands in the audit trail, written with the answer; this record is made
+    when somebody first works on it.
+    """
+
+    #: Id of the question.
+    id: str
+    #: When the case was opened.
+    created_ms: int
+    #: Operator who works on it; empty = nobody yet.
+    assignee: str = ""
+    #: 0 = it is open.
+    closed_ms: int = 0
+    closed_by: str = ""
+    #: Why it was closed, in the operator's words; without card numbers.
+    note: str = ""
+
+
 Record: TypeAlias = (
     "KeyCheck | PolicyText | Cardholder | ApiKey | Checkup | StoredAnswer | Subscription"
-    " | MessagePreferences"
+    " | MessagePreferences | CaseFile"
 )
 R = TypeVar(
     "R",
@@ -162,6 +183,7 @@ R = TypeVar(
     StoredAnswer,
     Subscription,
     MessagePreferences,
+    CaseFile,
 )
 
 

@@ -22,6 +22,7 @@ from zhiwei.core.result import Audit
 from zhiwei.ports import (
     ApiKey,
     Cardholder,
+    CaseFile,
     Checkup,
     MessagePreferences,
     PolicyText,
@@ -122,6 +123,7 @@ RECORDS: list[Record] = [
     Subscription("sub_1", NOON, "https://example.cn/hook", ("stop_placed",), "bank"),
     PolicyText("default-1", NOON, "name = 'default'"),
     MessagePreferences("ch_1", NOON, '{"balance_changed": ["push"]}', "22:00", "07:00"),
+    CaseFile("chg_1", NOON, "op_1", NOON + 1, "op_1", "called the customer"),
 ]
 
 

@@ -19,7 +19,7 @@ from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Command
 from zhiwei.core.entry import Entry
 from zhiwei.core.policy import DEFAULT_POLICY, Policy
-from zhiwei.core.result import Audit, Result
+from zhiwei.core.result import NOTHING_RELATED, Audit, Result
 from zhiwei.gateways import response_codes
 from zhiwei.gateways.http.app import build_app
 from zhiwei.gateways.http.house import DEFAULT_SETTINGS, House, MessageDesk, Rooms, Settings
@@ -168,6 +168,9 @@ class World:
             unready=lambda: self.why_unready,
             test_clock=self.clock if self.is_test_mode else None,
             settings=self.settings,
+            rehearse=lambda state, command, at_ms: self.guardian.step(
+                state, NOTHING_RELATED, command, at_ms
+            ),
             messages=self.messages,
             inbound_secrets=self.inbound_secrets,
         )

@@ -122,6 +122,15 @@ async def evaluations(
 ) -> Response:
     """Every control that was asked, and what it found; those that said no come first."""
     state, entry = known_entry(house, caller, authorization)
+    documents = evaluation_documents(house, state, entry)
+    for number, document in enumerate(documents):
+        document["id"] = f"{authorization}.{number}"
+    rows, has_more = page_of_sorted(page, documents, lambda document: str(document["id"]))
+    return reply(listed(rows, has_more))
+
+
+def evaluation_documents(house: House, state: CardState, entry: Entry) -> list[Document]:
+    """Every control that was asked about a card message, those that said something first."""
     currency = state.settings.profile.currency
     documents = [_found(house, state.card_key, currency, f) for f in entry.findings]
     spoke = {finding.control for finding in entry.findings}
@@ -129,10 +138,7 @@ async def evaluations(
         is_set = name not in CONTROL_TYPES or entry.asked >> CONTROL_TYPES.index(name) & 1
         if is_set and name not in spoke:
             documents.append(_silent(name))
-    for number, document in enumerate(documents):
-        document["id"] = f"{authorization}.{number}"
-    rows, has_more = page_of_sorted(page, documents, lambda document: str(document["id"]))
-    return reply(listed(rows, has_more))
+    return documents
 
 
 def known_entry(house: House, caller: Caller, authorization: str) -> tuple[CardState, Entry]:

@@ -99,6 +99,14 @@ class Submit(Protocol):
         ...
 
 
+class Rehearse(Protocol):
+    """The guardian's step on a copy of a card's file; a value comes out and nothing is written."""
+
+    def __call__(self, state: CardState, command: Command, at_ms: int) -> Result:
+        """What the command would do to this file at this instant; nothing earlier is related."""
+        ...
+
+
 class Keep(Protocol):
     """Keeps records that are in no card's file."""
 
@@ -266,6 +274,8 @@ class House:
     test_clock: MovableClock | None = None
     #: The messaging part; None = this house sends no messages.
     messages: MessageDesk | None = None
+    #: Decides on a copy, for the console's "what if"; None = this house shows none.
+    rehearse: Rehearse | None = None
     #: Secrets under which a web gateway may sign inbound messages; none = one of the vault's.
     inbound_secrets: tuple[bytes, ...] = ()
     settings: Settings = DEFAULT_SETTINGS

@@ -9,6 +9,7 @@ import msgspec
 from zhiwei.ports import (
     ApiKey,
     Cardholder,
+    CaseFile,
     Checkup,
     CorruptFileError,
     KeyCheck,
@@ -31,6 +32,7 @@ KIND_NAMES: Final[dict[type[Any], str]] = {
     PolicyText: "policy",
     KeyCheck: "key_check",
     MessagePreferences: "message_preferences",
+    CaseFile: "case_file",
 }
 KINDS: Final = {name: kind for kind, name in KIND_NAMES.items()}
 _PART: Final = Part("record", 0)

@@ -1,0 +1,26 @@
+"""All routes of the console, as one router."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from zhiwei.web.console.cards import card_routes
+from zhiwei.web.console.context import Console
+from zhiwei.web.console.lists import list_routes
+from zhiwei.web.console.live import live_routes
+from zhiwei.web.console.work import case_routes, operator_routes, post_routes
+
+
+def console_router(console: Console) -> APIRouter:
+    """The operators' pages under `/console`."""
+    router = APIRouter()
+    for routes in (
+        live_routes,
+        list_routes,
+        card_routes,
+        case_routes,
+        post_routes,
+        operator_routes,
+    ):
+        router.include_router(routes(console))
+    return router

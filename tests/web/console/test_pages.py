@@ -1,0 +1,380 @@
+"""The console's pages over HTTP: what they show, who may act, and what is written of it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from tests.gateways.http.house import NOON, PAN
+from tests.gateways.http.post_office import PostOffice
+from tests.web.console.desk import Desk
+from tests.web.console.frame import COOKIE, Visitors, app_of, words
+
+from zhiwei.core.event import EventKind
+from zhiwei.messaging.model import SMS, Message, Planned, Status
+from zhiwei.metrics import Metrics
+from zhiwei.web.sign_in.model import Role
+
+HOSTILE = "<script>alert(1)</script>\u202eevil" + "长" * 60
+
+
+class Visitor:
+    """An operator with a browser that keeps a cookie."""
+
+    def __init__(self, desk: Desk, app: FastAPI, visitors: Visitors, who: str, role: Role) -> None:
+        self.desk = desk
+        self.app = app
+        self.visitors = visitors
+        self.cookie = visitors.sign_in(who, role)
+        self.language = "en"
+
+    def get(self, path: str) -> httpx.Response:
+        """A page."""
+        return self._call("GET", path, None)
+
+    def post(self, path: str, form: Mapping[str, str] | None = None) -> httpx.Response:
+        """A form of this session."""
+        session = self.visitors.session(self.cookie)
+        token = {} if session is None else {"token": session.csrf}
+        return self._call("POST", path, urlencode({**token, **(form or {})}).encode())
+
+    def _call(self, method: str, path: str, body: bytes | None) -> httpx.Response:
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app)
+            cookies = {COOKIE: self.cookie, "language": self.language}
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://desk", cookies=cookies
+            ) as client:
+                return await client.request(method, path, content=body)
+
+        return self.desk.world.run(send())
+
+
+class Room:
+    """A console with people at it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        desk.world.house = replace(desk.world.house, metrics=Metrics().registry)
+        self.visitors = Visitors()
+        self.app = app_of(desk.world.house, self.visitors)
+
+    def visitor(self, role: Role = Role.AGENT, who: str = "op_agent") -> Visitor:
+        """Somebody who is signed in."""
+        return Visitor(self.desk, self.app, self.visitors, who, role)
+
+    def actions(self) -> list[str]:
+        """What the audit trail says, newest first."""
+        return [row.audit.action for row in self.desk.reader.audits(limit=20)]
+
+
+@pytest.fixture
+def room(desk: Desk) -> Room:
+    """A console on a house with one card."""
+    return Room(desk)
+
+
+@pytest.fixture
+def post_office(desk: Desk, tmp_path: Path) -> Iterator[PostOffice]:
+    """Messages for the house."""
+    office = PostOffice(desk.world, tmp_path)
+    yield office
+    office.close()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_page_is_there_in_both_languages(room: Room, language: str) -> None:
+    """All pages answer, and none shows a key instead of a sentence."""
+    question = room.desk.denied()
+    decision = f"auth_{question.partition('_')[2]}"
+    visitor = room.visitor()
+    visitor.language = language
+    for path in (
+        "",
+        "?span=24h",
+        "/decisions",
+        "/decisions?outcome=challenge&span=1h",
+        "/search?q=1232",
+        "/search?q=王",
+        f"/cards/{room.desk.card}",
+        f"/cards/{room.desk.card}?kind=audit",
+        f"/customers/{room.desk.holder}",
+        f"/decisions/{decision}",
+        f"/decisions/{decision}/what-if?large_spend_verification=off&stopped=no",
+        "/cases",
+        f"/cases/{question}",
+        "/messages",
+        "/audit",
+        "/operators",
+    ):
+        answer = visitor.get(f"/console{path}")
+        assert answer.status_code == 200, (path, answer.text)
+        assert "console." not in re.sub(r'"/[^"]*"|console\.exported', "", answer.text), path
+        assert "<style" not in answer.text
+        assert " style=" not in answer.text
+        assert not re.search(r"<script(?! src)", answer.text)
+
+
+def test_both_catalogues_have_the_same_keys_and_placeholders() -> None:
+    """A sentence of one language is in the other, with the same things filled in."""
+    zh, en = words("zh"), words("en")
+    assert zh.keys() == en.keys()
+    for key, text in zh.items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", en[key])), key
+
+
+def test_every_reason_control_and_change_has_its_words() -> None:
+    """What the code can name, the catalogue can say."""
+    from zhiwei.core.controls import CONTROL_TYPES
+    from zhiwei.core.reason import Reason
+
+    keys = words("en").keys()
+    assert {f"console.reason.{reason.code}" for reason in Reason} <= keys
+    assert {f"console.control.{name}" for name in (*CONTROL_TYPES, "issuer")} <= keys
+    assert {f"console.sent.{status.word}" for status in Status} <= keys
+    assert EventKind.CASE_OPENED in EventKind
+
+
+def test_every_look_at_a_card_is_audited(room: Room) -> None:
+    """Story, why, what if, case and customer each leave a line that names who looked."""
+    question = room.desk.denied()
+    decision = f"auth_{question.partition('_')[2]}"
+    visitor = room.visitor(Role.VIEWER, "op_viewer")
+    for path in (
+        f"cards/{room.desk.card}",
+        f"decisions/{decision}",
+        f"decisions/{decision}/what-if",
+        f"cases/{question}",
+        f"customers/{room.desk.holder}",
+    ):
+        assert visitor.get(f"/console/{path}").status_code == 200
+    rows = room.desk.reader.audits(limit=5)
+    assert [row.audit.new for row in rows] == ["", "case", "what_if", "why", "story"]
+    assert {row.actor.who for row in rows} == {"op_viewer"}
+    assert rows[-1].audit.subject == room.desk.card
+
+
+def test_a_viewer_cannot_act(room: Room) -> None:
+    """No button is drawn, and a form that comes all the same does nothing."""
+    question = room.desk.denied()
+    viewer = room.visitor(Role.VIEWER, "op_viewer")
+    assert "<form method" not in viewer.get(f"/console/cases/{question}").text
+    for path in (f"cases/{question}/close", "messages/replay", "operators/op_other/end"):
+        assert viewer.post(f"/console/{path}", {"note": "x"}).status_code == 403
+    assert "case.closed" not in room.actions()
+
+
+def test_a_form_of_another_session_is_refused(room: Room) -> None:
+    """Without the session's token nothing is done."""
+    question = room.desk.denied()
+    agent = room.visitor()
+    answer = agent.post(f"/console/cases/{question}/close", {"note": "x", "token": "forged"})
+    assert answer.status_code == 403
+    assert "case.closed" not in room.actions()
+
+
+def test_a_case_is_taken_closed_and_opened_again(room: Room) -> None:
+    """Each step shows on the page and in the audit trail; a second closing says what it is."""
+    question = room.desk.denied()
+    agent = room.visitor()
+    here = f"/console/cases/{question}"
+    assert '<b class="count">1</b>' in agent.get("/console/cases").text
+    assert agent.post(f"{here}/assign").status_code == 303
+    assert "op_agent" in agent.get("/console/cases?assignee=op_agent").text
+    assert agent.post(f"{here}/close", {"note": " "}).headers["Location"].endswith("problem=note")
+    assert agent.post(f"{here}/close", {"note": f"spoke; {PAN}"}).status_code == 303
+    shown = agent.get(here).text
+    assert "spoke" in shown
+    assert PAN not in shown
+    again = agent.post(f"{here}/close", {"note": "again"})
+    assert again.headers["Location"].endswith("problem=closed")
+    assert agent.post(f"{here}/reopen").status_code == 303
+    actions = [a for a in room.actions() if a.startswith("case.")]
+    assert actions == ["case.reopened", "case.closed", "case.assigned"]
+
+
+def test_hostile_names_stay_text(room: Room) -> None:
+    """Markup is escaped, marks of direction are gone, and lists cut a name."""
+    (decision,) = room.desk.pay(merchant={"id": "M1", "name": HOSTILE, "country": "CHN"})
+    visitor = room.visitor()
+    for path in ("", "/decisions", f"/decisions/{decision['id']}", f"/cards/{room.desk.card}"):
+        text = visitor.get(f"/console{path}").text
+        assert "<script>alert" not in text
+        assert "\u202e" not in text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "长" * 60 not in visitor.get("/console").text
+    text = visitor.get(f"/console/search?{urlencode({'q': HOSTILE})}").text
+    assert "<script>alert" not in text
+
+
+def test_search_never_shows_a_card_number(room: Room) -> None:
+    """Sixteen digits get a word of advice and are not repeated."""
+    answer = room.visitor().get(f"/console/search?q={PAN}")
+    assert answer.status_code == 200
+    assert PAN not in answer.text
+    assert "last four" in answer.text
+
+
+def test_csv_holds_the_filtered_list_and_is_audited(room: Room) -> None:
+    """What was taken out of the house, by whom and with which filter, is written down."""
+    room.desk.pay(2)
+    answer = room.visitor().get("/console/decisions.csv?outcome=approve")
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert len(answer.text.strip().splitlines()) == 3
+    row = room.desk.reader.audits(limit=1)[0]
+    assert (row.audit.action, row.audit.subject) == ("console.exported", "decisions")
+    assert '"rows": 2' in row.audit.new
+    assert "outcome=approve" in row.audit.new
+    audit = room.visitor().get("/console/audit.csv?action=console.exported")
+    assert "outcome=approve" in audit.text
+
+
+def test_what_if_shows_both_sides_and_names_a_wrong_field(room: Room) -> None:
+    """The address holds the edit; a value that no card could have is marked."""
+    room.desk.world.strong.set(room.desk.card, "region_lock", {"regions": ["41"]})
+    (decision,) = room.desk.pay()
+    here = f"/console/decisions/{decision['id']}/what-if"
+    text = room.visitor().get(f"{here}?region_lock=off").text
+    sides = re.findall(r'data-side="(\w+)".*?class="outcome (\w+)"', text, re.DOTALL)
+    assert sides == [("then", "decline"), ("now", "decline"), ("edited", "approve")]
+    wrong = room.visitor().get(f"{here}?region_lock=99").text
+    assert 'aria-invalid="true"' in wrong
+    assert "region_lock" in wrong
+
+
+def test_a_dead_letter_is_replayed(room: Room, post_office: PostOffice) -> None:
+    """One press queues it, the audit trail says so before, and a second press does nothing."""
+    desk = room.desk
+    message = Message(
+        "msg_1-sms", "", "reply", desk.card_key, "lane", SMS, "+8613800138000", "zh", "", "hi", NOON
+    )
+    planned = Planned(message, Status.DEAD, "no answer for days")
+    post_office.there(lambda: post_office.store.plan([planned], cursor=-1, now_ms=NOON))
+    agent = Room(desk).visitor()
+    text = agent.get("/console/messages?status=dead").text
+    assert 'data-message="msg_1-sms"' in text
+    assert "8613800138000" not in text
+    answer = agent.post("/console/messages/replay", {"message": "msg_1-sms"})
+    assert answer.headers["Location"].endswith("sent=1")
+    tracked = post_office.reader.message("msg_1-sms")
+    assert tracked is not None
+    assert tracked.status is Status.QUEUED
+    again = agent.post("/console/messages/replay", {"message": "msg_1-sms"})
+    assert again.headers["Location"].endswith("sent=0")
+    assert room.actions().count("message.replayed") == 1
+    story = agent.get(f"/console/cards/{desk.card}?kind=message").text
+    assert "reply" in story
+
+
+def test_an_officer_ends_a_colleagues_session(room: Room) -> None:
+    """The colleague's next page is the sign-in, and the audit trail names both."""
+    agent = room.visitor(Role.AGENT, "op_agent")
+    officer = room.visitor(Role.OFFICER, "op_officer")
+    assert agent.get("/console").status_code == 200
+    assert officer.post("/console/operators/op_agent/end").status_code == 303
+    answer = agent.get("/console")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/console/sign-in")
+    row = room.desk.reader.audits(limit=1)[0]
+    assert (row.audit.subject, row.actor.who) == ("op_agent", "op_officer")
+
+
+def test_what_is_not_there_is_not_there(room: Room) -> None:
+    """Ids that name nothing are 404, whatever they look like."""
+    visitor = room.visitor()
+    for path in ("cards/card_x", "customers/holder_x", "decisions/auth_x", "cases/chg_x"):
+        assert visitor.get(f"/console/{path}").status_code == 404
+
+
+def test_the_stream_tells_a_new_decision(room: Room) -> None:
+    """A listener gets the row of a payment that was made after it came, as the table has it."""
+    visitor = room.visitor()
+    room.desk.world.run(asyncio.sleep(0))
+    told = room.desk.world.run(_first_news(room, visitor))
+    assert "event: news" in told
+    assert "data-row" in told
+
+
+async def _first_news(room: Room, visitor: Visitor) -> str:
+    """Open the stream, pay, and read up to the first news."""
+    console = room.app.state.console
+    received: list[str] = []
+    is_over = asyncio.Event()
+    sent_request = False
+
+    async def receive() -> dict[str, object]:
+        nonlocal sent_request
+        if not sent_request:
+            sent_request = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await is_over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Mapping[str, object]) -> None:
+        body = message.get("body")
+        if isinstance(body, bytes):
+            received.append(body.decode())
+            if b"event: news" in body:
+                is_over.set()
+
+    cookie = f"{COOKIE}={visitor.cookie}; language=en".encode()
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "path": "/console/live",
+        "raw_path": b"/console/live",
+        "query_string": b"",
+        "headers": [(b"cookie", cookie)],
+        "scheme": "http",
+        "server": ("desk", 80),
+        "client": ("desk", 1),
+    }
+    streaming = asyncio.create_task(room.app(scope, receive, send))
+    while not console.watch.is_primed:
+        await asyncio.sleep(0.01)
+    await _paid(room.desk)
+    await asyncio.wait_for(is_over.wait(), 10)
+    await asyncio.wait_for(streaming, 10)
+    assert console.watch.listeners == 0
+    return "".join(received)
+
+
+async def _paid(desk: Desk) -> None:
+    body = {"card": desk.card, "kind": "purchase", "channel": "pos", "amount": 1, "currency": "CNY"}
+    headers = {"Authorization": f"Bearer {desk.world.issuer.key}"}
+    content = httpx.Request("POST", "http://x", json=body).content
+    sent = {**headers, "Content-Type": "application/json"}
+    answer = await desk.world.send("POST", "/v1/authorizations", content, sent)
+    assert answer.status_code == 200
+
+
+@pytest.mark.slow
+def test_pages_answer_within_30_ms(room: Room) -> None:
+    """With 1,000 decisions kept, the median of each page is at most 30 ms."""
+    decisions = room.desk.pay(1_000)
+    visitor = room.visitor()
+    for path in (
+        "",
+        "/decisions",
+        "/search?q=1232",
+        f"/cards/{room.desk.card}",
+        f"/decisions/{decisions[0]['id']}",
+        f"/decisions/{decisions[0]['id']}/what-if?region_lock=41",
+        "/cases",
+        "/audit",
+    ):
+        took = []
+        for _ in range(15):
+            begun = time.perf_counter()
+            assert visitor.get(f"/console{path}").status_code == 200
+            took.append(time.perf_counter() - begun)
+        assert sorted(took)[7] <= 0.030, (path, sorted(took)[7])

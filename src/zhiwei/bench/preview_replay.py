@@ -25,6 +25,8 @@ from zhiwei.testing.scenario.play import finished
 _BANK: Final = Actor("bank", Via.HTTP, is_strong=True, is_staff=True)
 #: A posting of nothing, where only time passes.
 _NOTHING: Final = Post(0, None, "")
+#: Above every version of the replay: what it is about was never paid.
+_NO_VERSION: Final = 1 << 30
 _NEVER_REFUSED: Final = frozenset((Kind.REFUND, Kind.VOID, Kind.DEPOSIT, Kind.TRANSFER_IN))
 
 
@@ -62,8 +64,9 @@ class _Replay:
     """A card in memory that lives another one's life."""
 
     def __init__(self, policy: Policy, state: CardState) -> None:
-        # The issuer's own rules spoke when the approvals were given.
-        own = replace(policy, ceilings=(), magstripe_threshold=-1)
+        # The issuer's own rules spoke when the approvals were given; and the control is not asked
+        # for on trial, it is set: what of it loosens (refunds that restore) waits for nothing.
+        own = replace(policy, ceilings=(), magstripe_threshold=-1, cooling_off_ms=0)
         self._step: Final = guardian_under(own).step
         self._store: Final = MemoryStore()
         self._key: Final = state.card_key
@@ -106,7 +109,7 @@ class _Replay:
         named = command.original
         if named is not None and named.version:
             named = Original(
-                version=self._versions.get(named.version, 1 << 40),
+                version=self._versions.get(named.version, _NO_VERSION),
                 replacement_minor=named.replacement_minor,
             )
         again = Command(

@@ -94,10 +94,12 @@ class Player:
 
         `judged` is told of each step before it is judged; `do_harm` may falsify the file that the
         judge is shown (a test does, to see that it is noticed). `store` is where the card lives;
-        without one it lives in memory.
+        without one it lives in memory. In a store of the caller's nothing is judged: its life is
+        told, not tried.
         """
         self._sequence: Final = sequence
         self._store: Final = MemoryStore() if store is None else store
+        self._is_judged: Final = store is None
         self._reader: Final = self._store.reader()
         self._step: Final = guardian_under(sequence.policy).step
         self._sent: Final[dict[int, Sent]] = {}
@@ -146,7 +148,8 @@ class Player:
         if command.request is not None and entry is not None and not result.is_repeat:
             self._sent[act.number] = Sent(command, entry.version)
         self._told(happening)
-        self._auditor.judge(happening)
+        if self._is_judged:
+            self._auditor.judge(happening)
 
     def _carried_out(self, command: Command, act: Act) -> Result:
         try:

@@ -66,7 +66,7 @@ def says_the_same(reader: Reader, sequence: Sequence, now_ms: int) -> list[Previ
     return found
 
 
-@examples(max_examples=60)
+@examples(max_examples=25)
 @given(seed=st.integers(0, 1_000_000), back=st.integers(0, 11), late=st.booleans())
 def test_a_preview_of_a_wild_card_equals_its_replay(seed: int, back: int, *, late: bool) -> None:
     """Reversals that overtake, lapsed holds, clocks that jump, zones with summer time.
@@ -80,10 +80,10 @@ def test_a_preview_of_a_wild_card_equals_its_replay(seed: int, back: int, *, lat
     says_the_same(store, sequence, at_ms + (DAYS * DAY_MS if late else 0))
 
 
-@pytest.mark.parametrize("seed", range(len(HOMES)))
+@pytest.mark.parametrize("seed", range(0, len(HOMES), 2))
 def test_a_preview_of_a_long_life_equals_its_replay(tmp_path: Path, seed: int) -> None:
     """On SQLite, with half a year before the trial begins; and every kind of control stops some."""
-    sequence = draw_history(seed, 500, UNTIL_MS - 220 * DAY_MS, UNTIL_MS)
+    sequence = draw_history(seed, 300, UNTIL_MS - 220 * DAY_MS, UNTIL_MS)
     store = SqliteStore(tmp_path)
     Player(sequence, store=store).play()
     found = says_the_same(store.reader(), sequence, UNTIL_MS)
@@ -93,7 +93,7 @@ def test_a_preview_of_a_long_life_equals_its_replay(tmp_path: Path, seed: int) -
 
 def test_what_begins_before_the_trial_is_raised_in_it(tmp_path: Path) -> None:
     """An increment of an older authorization is judged with what that holds, however old it is."""
-    sequence = draw_history(3, 300, UNTIL_MS - 10 * DAY_MS, UNTIL_MS)
+    sequence = draw_history(3, 200, UNTIL_MS - 10 * DAY_MS, UNTIL_MS)
     store = SqliteStore(tmp_path)
     Player(sequence, store=store).play()
     reader = store.reader()
@@ -105,7 +105,7 @@ def test_what_begins_before_the_trial_is_raised_in_it(tmp_path: Path) -> None:
         and entry.group is not None
     ]
     assert raised
-    for entry in raised[:10]:
+    for entry in raised[:3]:
         says_the_same(reader, sequence, entry.now_ms + DAYS * DAY_MS)
     asyncio.run(store.close())
 

@@ -38,7 +38,7 @@ ENTRIES_MAX: Final = 20_000
 _CHUNK: Final = 500
 #: After so many entries the thread steps aside for so many seconds: Python hands the interpreter
 #: to who waits for it only every 5 ms, and the path should not wait that long.
-_PIECE: Final = 64
+_PIECE: Final = 128
 _ASIDE_SECONDS: Final = 0.0002
 
 

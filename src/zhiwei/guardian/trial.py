@@ -1,8 +1,8 @@
 """Trial: one control, as it would be, tried on a card's own history; the guardian's step decides.
 
 The journal's approvals are carried out again, in their order and at their instants, on a copy of
-the card that has nothing set; from the instant of the trial on it has this one control. So limits
-count as they would have: what the control stops spends nothing.
+the card that has nothing set; from the instant of the trial on it has this one control, at once and
+without any cooling-off. So limits count as they would have: what the control stops spends nothing.
 
 - Only what was approved is carried out. What was declined then was not paid, and stays declined.
 - What follows a stopped approval (reversal, completion, refund, increment, advice) has no effect.
@@ -10,7 +10,7 @@ count as they would have: what the control stops spends nothing.
   when the approval was given, and permissions and passes of then are not there.
 - Verification counts as what the control found: a question. How many questions a card is asked in
   an hour is the issuer's bound, not the control's.
-- Cards, holds and unknown places go by the policy of now, and the card's profile is that of now.
+- Holds and unknown places go by the policy of now, and the card's profile is that of now.
 
 Pure; the entries are handed in, from old to new and without gaps.
 """
@@ -22,6 +22,7 @@ from typing import Final, final
 
 from zhiwei.core.card_state import CardState, CardStatus, Settings
 from zhiwei.core.controls import NO_CONTROLS, Control
+from zhiwei.core.decide import decide
 from zhiwei.core.entry import Entry
 from zhiwei.core.finding import Finding, Findings, Outcome
 from zhiwei.core.policy import Policy
@@ -72,12 +73,14 @@ class Trial:
     """A control on trial: entries go in from old to new, and it knows what would be stopped."""
 
     __slots__ = (
+        "_alone",
         "_bare",
         "_before",
         "_control_type",
         "_from_then_on",
         "_has_judge",
         "_heads",
+        "_is_about_usage",
         "_journal",
         "_keys",
         "_last_ms",
@@ -103,11 +106,14 @@ class Trial:
         of_increments = tuple([row for row in INCREMENT_JUDGES if row[0] == control_type])
         alone = replace(policy, ceilings=())
         self._has_judge: Final = bool(judges)
+        #: Limits look at what was spent, and the card's lock at increments, so at what they raise.
+        self._is_about_usage: Final = bool(of_increments)
         self._before: Final = Guardian(alone, Rules((), (), (), {}))
         self._from_then_on: Final = Guardian(alone, Rules(judges, of_increments, (), {}))
         self._control_type: Final = control_type
         self._settings: Final = Settings(profile, NO_CONTROLS.changed(control_type, control))
         self._since_ms: Final = since_ms
+        self._alone: Final = CardState(state.card_key, 0, 0, b"", self._settings, UNUSED)
         self._bare: Final = Settings(profile)
         self._state = CardState(state.card_key, 0, 0, b"", self._bare, UNUSED)
         self._last_ms = 0
@@ -131,6 +137,10 @@ class Trial:
             self.of += 1
         if not self._has_judge:
             return
+        if not self._is_about_usage:
+            if asks and request is not None:
+                self._judge(entry, request)
+            return
         state = self._as_before(entry, is_on)
         self._last_ms = entry.filed_ms
         if not is_approved or self._is_left_out(entry):
@@ -143,6 +153,19 @@ class Trial:
         related = self._related(entry, state.last_ms)
         result = guardian.step(state, related, entry.command, entry.now_ms)
         self._note(entry, result, state, asks)
+
+    def _judge(self, entry: Entry, request: Request) -> None:
+        """Judge an approval by a control that looks at the message alone, and at no increment.
+
+        The whole step would say the same, some ten times slower.
+        """
+        if request.message_class is MessageClass.INCREMENT:
+            return
+        moment = Moment(entry.now_ms, self._settings.profile.zone)
+        guardian = self._from_then_on
+        verdict = decide(guardian.rules.judges, guardian.policy, self._alone, request, moment)
+        if verdict.outcome is not Outcome.APPROVE:
+            self._stop(entry, verdict.findings)
 
     def _as_before(self, entry: Entry, is_on: bool) -> CardState:
         """The copy's file before an entry; it has the control from its instant on."""
@@ -175,11 +198,17 @@ class Trial:
         self._file(came, result.keys)
         if not asks or came.outcome is Outcome.APPROVE:
             return
-        found = tuple([f for f in came.findings if f.control == self._control_type])
+        group = entry.group
+        begins = group is not None and group.version == entry.version
+        if self._stop(entry, came.findings) and begins:
+            self._stopped_groups.add(entry.version)
+
+    def _stop(self, entry: Entry, findings: Findings) -> bool:
+        """Note an approval as stopped if the control itself found something."""
+        found = tuple([f for f in findings if f.control == self._control_type])
         if found:
             self.stopped.append(Stopped(entry, found))
-            if entry.group is not None and entry.group.version == entry.version:
-                self._stopped_groups.add(entry.version)
+        return bool(found)
 
     def _file(self, entry: Entry, keys: tuple[bytes, ...]) -> None:
         """File an entry of the copy under the keys by which later ones find it."""

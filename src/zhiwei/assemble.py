@@ -53,7 +53,7 @@ from zhiwei.policy_file import load_policy, stored_text
 from zhiwei.ports import KeyCheck, PolicyText, Reader
 from zhiwei.services import JUDGES
 from zhiwei.services.security_checkup import Device, Mode, document, examine, history_of
-from zhiwei.services.spend_limits import ALL_CHANNELS, channels_of, reports
+from zhiwei.services.spend_limits import ALL_CHANNELS, reports
 from zhiwei.services.stop_payment import read_command
 from zhiwei.stores.messages.connection import FILE_NAME as MESSAGES_NAME
 from zhiwei.stores.messages.reader import SqliteMessageReader
@@ -340,7 +340,6 @@ def _rooms(policy: Policy) -> Rooms:
     return Rooms(
         limits=lambda state, moment: reports(policy, state, ALL_CHANNELS, moment),
         judges=dict(JUDGES),
-        channels=channels_of,
         examine=examined,
         read_message=read_command,
     )

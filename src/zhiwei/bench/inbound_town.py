@@ -33,7 +33,7 @@ from zhiwei.messaging.conversation import Conversation
 from zhiwei.messaging.reply import Taken
 from zhiwei.ports import ApiKey, Record
 from zhiwei.services import JUDGES
-from zhiwei.services.spend_limits import ALL_CHANNELS, channels_of, reports
+from zhiwei.services.spend_limits import ALL_CHANNELS, reports
 from zhiwei.services.stop_payment import read_command
 from zhiwei.stores.messages.store import SqliteMessageStore
 from zhiwei.stores.sqlite.store import SqliteStore
@@ -210,7 +210,6 @@ class Town:
             rooms=Rooms(
                 limits=lambda state, at: reports(DEFAULT_POLICY, state, ALL_CHANNELS, at),
                 judges=dict(JUDGES),
-                channels=channels_of,
                 examine=_no_checkup,
                 read_message=read_command,
             ),

@@ -81,6 +81,10 @@ ABOUT: Final = frozenset(
 )
 #: Verbs that send something that later acts may be about.
 MESSAGES: Final = ABOUT | {"send", "advise", "early reversal"}
+#: What happens in a long history: messages, and hardly any follow-up more often than in life.
+_HISTORY_VERBS: Final = tuple([verb for verb in _VERBS if verb in MESSAGES] + ["send"] * 60)
+#: How far back a follow-up of a long history looks.
+_RECENT: Final = 30
 _KINDS: Final = (
     *(Kind.PURCHASE,) * 4,
     *(Kind.PREAUTHORIZATION,) * 4,
@@ -165,8 +169,31 @@ def draw(seed: int) -> Sequence:
     return Sequence(seed, name, currency, policy, born_ms, tuple(acts))
 
 
-def _act(dice: random.Random, number: int, at_ms: int, currency: str, acts: list[Act]) -> Act:
-    verb = dice.choice(_VERBS if number else _OPENINGS)
+def draw_history(seed: int, count: int, from_ms: int, until_ms: int) -> Sequence:
+    """A long life of one card: `count` messages, most of them paid, evenly over a span of time.
+
+    Follow-ups are about what came shortly before; nobody changes a control, so that most is
+    approved. The clock runs forward.
+    """
+    dice = random.Random(seed)  # noqa: S311 - a test's dice, no secret
+    name, currency = HOMES[seed % len(HOMES)]
+    acts: list[Act] = []
+    for number in range(count):
+        at_ms = from_ms + (until_ms - from_ms) * (number + 1) // (count + 1)
+        verbs = _HISTORY_VERBS if number else ("send",)
+        acts.append(_act(dice, number, at_ms, currency, acts[-_RECENT:], verbs))
+    return Sequence(seed, name, currency, Policy(version="history-1"), from_ms, tuple(acts))
+
+
+def _act(
+    dice: random.Random,
+    number: int,
+    at_ms: int,
+    currency: str,
+    acts: list[Act],
+    verbs: tuple[str, ...] = (),
+) -> Act:
+    verb = dice.choice(verbs or (_VERBS if number else _OPENINGS))
     about = [act for act in acts if act.verb in MESSAGES]
     if verb == "late":
         about = [act for act in acts if act.verb == "early reversal"]

@@ -41,6 +41,7 @@ from zhiwei.core.identity import idempotency_key, request_trace_key
 from zhiwei.core.request import Kind, MessageClass, Request
 from zhiwei.core.result import Result
 from zhiwei.guardian import guardian_under
+from zhiwei.ports import Store
 from zhiwei.stores.memory import MemoryStore
 from zhiwei.testing.scenario.play import finished
 
@@ -87,14 +88,19 @@ class Player:
         sequence: Sequence,
         judged: Callable[[Happening], object] = lambda _: None,
         do_harm: Callable[[CardState], CardState] | None = None,
+        store: Store | None = None,
     ) -> None:
         """Open the card's file.
 
         `judged` is told of each step before it is judged; `do_harm` may falsify the file that the
-        judge is shown (a test does, to see that it is noticed).
+        judge is shown (a test does, to see that it is noticed). `store` is where the card lives;
+        without one it lives in memory. In a store of the caller's nothing is judged: its life is
+        told, not tried.
         """
         self._sequence: Final = sequence
-        self._store: Final = MemoryStore()
+        self._store: Final = MemoryStore() if store is None else store
+        self._is_judged: Final = store is None
+        self._reader: Final = self._store.reader()
         self._step: Final = guardian_under(sequence.policy).step
         self._sent: Final[dict[int, Sent]] = {}
         #: Messages that are still to come, by the act that sent their reversal.
@@ -114,7 +120,7 @@ class Player:
         )
         register = Command(KEY, change=Register(profile), actor=_BANK, nonce=bytes(8))
         finished(self._store.transact([register], self._step, sequence.born_ms))
-        self._auditor.open(self._file(), self._store.entries(KEY)[0])
+        self._auditor.open(self._file(), self._reader.entries(KEY)[0])
 
     def play(self) -> None:
         """All acts. Raises `BrokenRuleError` at the first step after which something is wrong."""
@@ -142,7 +148,8 @@ class Player:
         if command.request is not None and entry is not None and not result.is_repeat:
             self._sent[act.number] = Sent(command, entry.version)
         self._told(happening)
-        self._auditor.judge(happening)
+        if self._is_judged:
+            self._auditor.judge(happening)
 
     def _carried_out(self, command: Command, act: Act) -> Result:
         try:
@@ -152,7 +159,7 @@ class Player:
             raise BrokenRuleError("the guardian raised", detail) from error
 
     def _file(self) -> CardState:
-        state = self._store.card(KEY)
+        state = self._reader.card(KEY)
         assert state is not None, "the card was registered"
         return state
 

@@ -300,3 +300,31 @@ def inbound(
         print("\n".join(found.lines()))
     if not found.is_clean:
         raise typer.Exit(_EXIT_NO)
+
+
+@bench.command()
+def preview(
+    decisions: Annotated[int, typer.Option(min=1, help="Messages of the card in 90 days.")] = 5_000,
+    seed: Annotated[int, typer.Option(help="Draws the history.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Measure what a control would have stopped in a card's last 90 days, and replay it.
+
+    A history made by the guardian on SQLite; each type of control is tried. Exit code 1 where a
+    preview is not what a replay of the whole journal says, or takes a second or more.
+
+    Example: `zhiwei bench preview --decisions 5000`
+    """
+    from zhiwei.bench import previewing
+
+    count = len(previewing.CONTROLS)
+    with on_progress("controls on trial") as tell:
+        found = previewing.previewing(
+            previewing.PreviewOptions(decisions, seed), lambda done: tell(done, count)
+        )
+    if as_json:
+        _print_json({**_fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
+    else:
+        print("\n".join(found.lines()))
+    if not (found.is_clean and found.is_in_time):
+        raise typer.Exit(_EXIT_NO)

@@ -28,7 +28,7 @@ from zhiwei.guardian import guardian_under
 from zhiwei.ports import ApiKey, Record, Store
 from zhiwei.services import JUDGES
 from zhiwei.services.security_checkup import Device, Mode, document, examine, history_of
-from zhiwei.services.spend_limits import ALL_CHANNELS, channels_of, reports
+from zhiwei.services.spend_limits import ALL_CHANNELS, reports
 from zhiwei.services.stop_payment import read_command
 from zhiwei.stores.memory import MemoryStore
 from zhiwei.stores.sqlite.store import SqliteStore
@@ -67,7 +67,6 @@ def rooms_of(policy: Policy) -> Rooms:
 
     return Rooms(
         judges=dict(JUDGES),
-        channels=channels_of,
         limits=lambda state, moment: reports(policy, state, ALL_CHANNELS, moment),
         examine=examined,
         read_message=read_command,

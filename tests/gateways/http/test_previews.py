@@ -13,13 +13,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from tests.gateways.http.house import DAY, HOUR, NOON, OTHER_PAN, PAN, World, memory_world
 
+from zhiwei import preview as previews
 from zhiwei.core.command import Actor, Command, Original, SetControl, Via
 from zhiwei.core.documents import control_from
 from zhiwei.core.finding import Outcome
 from zhiwei.core.ids import card_key_of
 from zhiwei.core.request import Channel, Kind, Medium, MessageClass, PlaceSource, Request
 from zhiwei.core.result import Result
-from zhiwei.gateways.http import previews
 from zhiwei.gateways.http.house import Settings
 from zhiwei.gateways.http.previews import preview
 

@@ -15,7 +15,6 @@ from zhiwei.core.entry import Entry, LimitReport
 from zhiwei.core.finding import Facts
 from zhiwei.core.policy import Policy
 from zhiwei.core.reason import Reason
-from zhiwei.core.request import Request
 from zhiwei.core.result import Audit, Result
 from zhiwei.core.windows import Moment
 from zhiwei.gateways.http.record_ids import IdMint
@@ -175,8 +174,6 @@ class Rooms:
     limits: Callable[[CardState, Moment], tuple[LimitReport, ...]]
     #: The judge of each control that judges, by type of control.
     judges: Mapping[str, Judge]
-    #: Bits of the limit channels that a request counts in.
-    channels: Callable[[Request, CardState], int]
     #: Runs the security check-up of a cardholder's cards, as of now.
     examine: Examine
     #: Reads a text message (SEMANTICS 3.6).

@@ -10,12 +10,9 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import Field
 
 from zhiwei.core.card_state import CardState
-from zhiwei.core.controls import Control, Limits
+from zhiwei.core.controls import Control
 from zhiwei.core.documents import control_from, document_of
-from zhiwei.core.entry import Entry
 from zhiwei.core.ids import card_id
-from zhiwei.core.windows import day_number, year_and_month
-from zhiwei.core.zone import DAY_MS
 from zhiwei.gateways.http.caller import EVERYBODY, TheCaller, TheHouse, moment_of, reachable_card
 from zhiwei.gateways.http.control_bodies import BODIES
 from zhiwei.gateways.http.controls import CardPath, ControlType, document_in, known_type
@@ -25,11 +22,13 @@ from zhiwei.gateways.http.presentation import DECISIONS, authorization_id, sente
 from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Anything, Body, CardId, Instant, Sentence, Shape
 from zhiwei.gateways.http.times import instant_text
-from zhiwei.gateways.http.trials import DAYS, Preview, Stopped, Trial
+from zhiwei.preview import DAYS, Stopped
+from zhiwei.preview import preview as tried
 
 router = APIRouter(prefix="/v1/cards/{card}/controls", tags=["Controls"], route_class=Gate)
 
-_CHUNK: Final = 500
+#: Approvals that are shown, the newest of those that would have been stopped.
+_EXAMPLES_MAX: Final = 5
 
 
 class Example(Shape):
@@ -64,51 +63,29 @@ class PreviewShape(Shape):
 
 def preview(house: House, state: CardState, control_type: str, control: Control) -> Document:
     """Walk the card's journal with the control on trial."""
-    now_ms = moment_of(house, state).now_ms
-    since_ms = now_ms - DAYS * DAY_MS
-    entries, is_complete = _entries(house, state, _begin_ms(state, control, since_ms))
-    judge = house.rooms.judges.get(control_type)
-    trial = Trial(house.policy, judge, state, control_type, control, since_ms)
-    result = trial.walk(reversed(entries), house.rooms.channels)
+    found = tried(
+        house.policy,
+        house.reader,
+        state,
+        control_type,
+        control,
+        moment_of(house, state).now_ms,
+        entries_max=house.settings.preview_entries_max,
+    )
+    examples = found.stopped[:_EXAMPLES_MAX]
     return {
         "object": "control_preview",
         "type": control_type,
         "card": card_id(state.card_key),
         "control": document_of(control),
-        "since": instant_text(since_ms),
+        "since": instant_text(found.since_ms),
         "days": DAYS,
-        "would_decline": result.would_decline,
-        "would_challenge": result.would_challenge,
-        "of": result.of,
-        "examples": _examples(house, state, result),
-        "is_complete": is_complete,
+        "would_decline": found.would_decline,
+        "would_challenge": found.would_challenge,
+        "of": found.of,
+        "examples": [_example(house, state, stopped) for stopped in examples],
+        "is_complete": found.is_complete,
     }
-
-
-def _begin_ms(state: CardState, control: Control, since_ms: int) -> int:
-    """From when counters must be followed: limits of a year count from its first day."""
-    if not isinstance(control, Limits) or since_ms <= 0:
-        return max(since_ms, 0)
-    zone = state.settings.profile.zone
-    year, _ = year_and_month(zone.local_ms(since_ms) // DAY_MS)
-    return zone.first_instant_of_day(day_number(year, 1, 1))
-
-
-def _entries(house: House, state: CardState, begin_ms: int) -> tuple[list[Entry], bool]:
-    """The card's entries since an instant, newest first, and whether these are all."""
-    entries: list[Entry] = []
-    before = 0
-    while len(entries) < house.settings.preview_entries_max and before != 1:
-        chunk = house.reader.entries(state.card_key, before=before, limit=_CHUNK)
-        entries.extend(entry for entry in chunk if entry.filed_ms >= begin_ms)
-        if len(chunk) < _CHUNK or chunk[-1].filed_ms < begin_ms:
-            return entries, True
-        before = chunk[-1].version
-    return entries, before == 1
-
-
-def _examples(house: House, state: CardState, result: Preview) -> list[Document]:
-    return [_example(house, state, stopped) for stopped in result.examples]
 
 
 def _example(house: House, state: CardState, stopped: Stopped) -> Document:

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "policy_file": frozenset({"core"}),
     "clock": frozenset(),
     "logs": frozenset(),
-    "gateways": frozenset({"core", "ports", "words", "vault", "messaging"}),
+    "gateways": frozenset({"core", "ports", "words", "vault", "messaging", "policy_file"}),
     "messaging": frozenset({"core", "ports", "words"}),
     "messaging_metrics": frozenset({"core", "messaging"}),
     "process_link": frozenset({"core", "ports", "messaging", "stores"}),
@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 #: What neighbours in these folders share, written once for all of them.
 SHARED: dict[str, frozenset[str]] = {
     "services": frozenset(),
-    "gateways": frozenset({"outgoing", "response_codes"}),
+    "gateways": frozenset({"in_force", "outgoing", "policy_desk", "response_codes"}),
     "stores": frozenset({"coding", "files"}),
 }
 

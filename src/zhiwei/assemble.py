@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import structlog
 
-from zhiwei.clock import ManualClock, SystemClock
+from zhiwei.clock import Clock, ManualClock, SystemClock
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Via
 from zhiwei.core.entry import Entry
@@ -144,10 +144,9 @@ async def run_house(
         reader = store.reader()
         vault = _vault_of_these_data(options, reader)
         standing = _Standing(in_force_of(reader, *files))
-        policy = standing.now().policy
-        engine = Engine(store, guardian_under(policy).step, clock, metrics)
+        engine = Engine(store, guardian_under(standing.now().policy).step, clock, metrics)
         await _keep_key_check(engine, reader, vault, clock.now_ms())
-        await _keep_policy(engine, reader, policy, clock.now_ms())
+        await _keep_policy(engine, reader, standing.now().policy, clock.now_ms())
         door = _door(options, standing.now(), vault.card_key, metrics)
         standing.moves(engine, door, messaging)
         entry = ThreadEntry(engine, asyncio.get_running_loop())
@@ -168,14 +167,7 @@ async def run_house(
             test_clock=clock if isinstance(clock, ManualClock) else None,
             messages=MessageDesk(messages, messaging.replay, messaging.inbound, messaging.queue),
             inbound_secrets=_inbound_secrets(delivery),
-            policies=PolicyDesk(
-                reader=reader,
-                keep=entry.keep,
-                in_force=standing.now,
-                switch=standing.switch,
-                clock=clock,
-                new_id=mint.new,
-            ),
+            policies=_policy_desk(reader, entry, standing, clock, mint),
             mint=mint,
         )
         calls, answers = calls_of(entry, reader, clock), answers_of(reader, clock)
@@ -187,6 +179,20 @@ async def run_house(
             partial(_stop_messaging, messaging, messages),
         )
         await _serve(doors, options, announce, until)
+
+
+def _policy_desk(
+    reader: Reader, entry: ThreadEntry, standing: _Standing, clock: Clock, mint: IdMint
+) -> PolicyDesk:
+    """Changes of what is in force, as the HTTP thread makes them."""
+    return PolicyDesk(
+        reader=reader,
+        keep=entry.keep,
+        in_force=standing.now,
+        switch=standing.switch,
+        clock=clock,
+        new_id=mint.new,
+    )
 
 
 def _files_of(options: Options) -> tuple[Policy | None, ResponseCodes | None]:

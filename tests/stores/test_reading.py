@@ -24,6 +24,7 @@ from zhiwei.ports import (
     Cardholder,
     Checkup,
     MessagePreferences,
+    PolicyChange,
     PolicyText,
     Record,
     Store,
@@ -121,6 +122,7 @@ RECORDS: list[Record] = [
     StoredAnswer("ans_1", NOON, "ab" * 16, 201, '{"id": "x"}'),
     Subscription("sub_1", NOON, "https://example.cn/hook", ("stop_placed",), "bank"),
     PolicyText("default-1", NOON, "name = 'default'"),
+    PolicyChange("pch_1", NOON, "op_1", "why", "{}", "a-1", "default-2", 0, state="adopted"),
     MessagePreferences("ch_1", NOON, '{"balance_changed": ["push"]}', "22:00", "07:00"),
 ]
 

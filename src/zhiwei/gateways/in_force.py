@@ -113,7 +113,7 @@ def adopted(reader: Reader) -> list[PolicyChange]:
 
 def named(name: str, policy: Policy, codes: ResponseCodes) -> Policy:
     """The policy under the version that its name and the whole content give."""
-    content = stored_text(replace(policy, version="")) + json.dumps(codes.document())
+    content = stored_text(replace(policy, version="")) + json.dumps(codes.document(), sort_keys=True)
     digest = blake2b(content.encode(), digest_size=_DIGEST_BYTES).hexdigest()
     return replace(policy, version=f"{name}-{digest}")
 

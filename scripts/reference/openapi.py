@@ -9,7 +9,6 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from zhiwei.clock import ManualClock
-from zhiwei.core.policy import DEFAULT_POLICY
 from zhiwei.gateways.http.app import build_app
 from zhiwei.gateways.http.house import House
 
@@ -27,10 +26,9 @@ def bare_app(metrics: CollectorRegistry | None = None) -> FastAPI:
         keep=absent,
         reader=absent,
         find_key=absent,
-        policy=DEFAULT_POLICY,
+        in_force=absent,
         clock=absent,
         vault=absent,
-        codes=absent,
         words=absent,
         rooms=absent,
         metrics=metrics or CollectorRegistry(),

@@ -20,16 +20,18 @@ from typing import Any, Final
 
 import structlog
 
-from zhiwei.clock import ManualClock, SystemClock
+from zhiwei.clock import Clock, ManualClock, SystemClock
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Via
 from zhiwei.core.entry import Entry
 from zhiwei.core.errors import ZhiweiError
-from zhiwei.core.policy import DEFAULT_POLICY, Policy
+from zhiwei.core.policy import Policy
 from zhiwei.core.result import NOTHING_RELATED
 from zhiwei.engine import Engine, Failure, ThreadEntry
 from zhiwei.gateways.http.app import build_app
 from zhiwei.gateways.http.house import House, MessageDesk, Rooms
+from zhiwei.gateways.http.record_ids import IdMint
+from zhiwei.gateways.in_force import InForce, in_force_of
 from zhiwei.gateways.iso8583.answers import Answers
 from zhiwei.gateways.iso8583.codec import Codec
 from zhiwei.gateways.iso8583.dialect import Dialect
@@ -39,6 +41,7 @@ from zhiwei.gateways.iso8583.frame import Framing, framing
 from zhiwei.gateways.iso8583.server import Iso8583Server
 from zhiwei.gateways.iso8583.translate import Translator
 from zhiwei.gateways.outgoing.signing import secret_bytes
+from zhiwei.gateways.policy_desk import PolicyDesk
 from zhiwei.gateways.response_codes import ResponseCodes
 from zhiwei.gateways.response_codes import load as load_response_codes
 from zhiwei.guardian import guardian_under
@@ -126,8 +129,7 @@ async def run_house(
         OSError: an address cannot be listened on.
     """
     clock = ManualClock() if options.is_test_mode else SystemClock()
-    policy = DEFAULT_POLICY if options.policy_file is None else load_policy(options.policy_file)
-    codes = load_response_codes(options.response_codes_file)
+    files = _files_of(options)
     delivery = MessagingSettings()
     if options.messages_file is not None:
         delivery = load_messages(options.messages_file)
@@ -142,42 +144,97 @@ async def run_house(
         messages = SqliteMessageReader(options.data_dir / MESSAGES_NAME)
         reader = store.reader()
         vault = _vault_of_these_data(options, reader)
-        guardian = guardian_under(policy)
-        engine = Engine(store, guardian.step, clock, metrics)
+        standing = _Standing(in_force_of(reader, *files))
+        engine = Engine(store, guardian_under(standing.now().policy).step, clock, metrics)
         await _keep_key_check(engine, reader, vault, clock.now_ms())
-        await _keep_policy(engine, reader, policy, clock.now_ms())
-        door = _door(options, codes, vault.card_key, metrics)
+        await _keep_policy(engine, reader, standing.now().policy, clock.now_ms())
+        door = _door(options, standing.now(), vault.card_key, metrics)
+        standing.moves(engine, door, messaging)
         entry = ThreadEntry(engine, asyncio.get_running_loop())
+        mint = IdMint()
         metrics.registry.register(MessagingSeries(messaging))
         house = House(
             submit=entry.submit,
             keep=entry.keep,
             reader=reader,
             find_key=Keyring(options.data_dir).find,
-            policy=policy,
+            in_force=standing.now,
             clock=clock,
             vault=vault,
-            codes=codes,
             words=load_sentences(delivery.alerts.signatures),
-            rooms=_rooms(policy),
+            rooms=_rooms(lambda: standing.now().policy),
             metrics=metrics.registry,
             unready=metrics.unready,
             test_clock=clock if isinstance(clock, ManualClock) else None,
             messages=MessageDesk(messages, messaging.replay, messaging.inbound, messaging.queue),
-            rehearse=lambda state, command, at_ms: guardian.step(
+            rehearse=lambda state, command, at_ms: guardian_under(standing.now().policy).step(
                 state, NOTHING_RELATED, command, at_ms
             ),
             inbound_secrets=_inbound_secrets(delivery),
+            policies=_policy_desk(reader, entry, standing, clock, mint),
+            mint=mint,
         )
         calls, answers = calls_of(entry, reader, clock), answers_of(reader, clock)
         doors = _Doors(
             engine,
             Iso8583Server(door, engine.submit, bug=int(Failure.BUG)),
             HttpThread(build_app(house), *options.http),
-            partial(messaging.start, _orders(options, policy), calls, answers),
+            lambda: messaging.start(_orders(options, standing.now().policy), calls, answers),
             partial(_stop_messaging, messaging, messages),
         )
         await _serve(doors, options, announce, until)
+
+
+def _policy_desk(
+    reader: Reader, entry: ThreadEntry, standing: _Standing, clock: Clock, mint: IdMint
+) -> PolicyDesk:
+    """Changes of what is in force, as the HTTP thread makes them."""
+    return PolicyDesk(
+        reader=reader,
+        keep=entry.keep,
+        in_force=standing.now,
+        switch=standing.switch,
+        clock=clock,
+        new_id=mint.new,
+    )
+
+
+def _files_of(options: Options) -> tuple[Policy | None, ResponseCodes | None]:
+    """Policy and response codes that the operator gave as files; None = none was given.
+
+    Raises:
+        PolicyError, ResponseCodesError: a file cannot be used.
+    """
+    policy = None if options.policy_file is None else load_policy(options.policy_file)
+    codes_file = options.response_codes_file
+    return policy, None if codes_file is None else load_response_codes(codes_file)
+
+
+class _Standing:
+    """What is in force, and who follows it; switched on the path's loop, read from any thread."""
+
+    def __init__(self, now: InForce) -> None:
+        self._now = now
+        self._follow: tuple[Callable[[InForce], None], ...] = ()
+
+    def moves(self, engine: Engine, door: Door, messaging: MessagingProcess) -> None:
+        """Have these follow."""
+        self._follow = (
+            lambda new: engine.decide_by(guardian_under(new.policy).step),
+            lambda new: door.answers.speak_by(new.codes, new.codes_by_version),
+            lambda new: messaging.follow(stored_text(new.policy)),
+        )
+
+    def now(self) -> InForce:
+        """What is in force."""
+        return self._now
+
+    def switch(self, new: InForce) -> None:
+        """Put another version in force; no decision is made meanwhile, since this does not wait."""
+        for follow in self._follow:
+            follow(new)
+        self._now = new
+        _log.info("policy_in_force", version=new.policy.version, number=new.number)
 
 
 def _stop_messaging(messaging: MessagingProcess, messages: SqliteMessageReader) -> None:
@@ -297,18 +354,20 @@ def _check_of(vault: Vault) -> str:
 
 def _door(
     options: Options,
-    codes: ResponseCodes,
+    in_force: InForce,
     card_key: Callable[[str], bytes],
     metrics: Metrics,
 ) -> Door:
     """The ISO 8583 door of the dialect that the operator chose."""
     dialect = dialect_named(options.dialect)
     nonces = _nonces()
+    answers = Answers(dialect, in_force.codes, NO_RESULT)
+    answers.speak_by(in_force.codes, in_force.codes_by_version)
     return Door(
         Codec(dialect),
         _framing(options, dialect),
         Translator(dialect, card_key, nonces.__next__),
-        Answers(dialect, codes, NO_RESULT),
+        answers,
         metrics,
     )
 
@@ -320,8 +379,8 @@ def _framing(options: Options, dialect: Dialect) -> Framing:
     return framing(options.length or "binary2", options.header or "none")
 
 
-def _rooms(policy: Policy) -> Rooms:
-    """The services as the HTTP door asks them."""
+def _rooms(policy: Callable[[], Policy]) -> Rooms:
+    """The services as the HTTP door asks them, under the policy in force."""
 
     def examined(
         cards: Sequence[CardState],
@@ -335,10 +394,10 @@ def _rooms(policy: Policy) -> Rooms:
         if depth is Mode.FULL:
             histories = [history_of(card, entries_of(card), now_ms) for card in cards]
         told = None if device is None else Device(**device)
-        return document(examine(cards, histories, policy, now_ms, depth, told))
+        return document(examine(cards, histories, policy(), now_ms, depth, told))
 
     return Rooms(
-        limits=lambda state, moment: reports(policy, state, ALL_CHANNELS, moment),
+        limits=lambda state, moment: reports(policy(), state, ALL_CHANNELS, moment),
         judges=dict(JUDGES),
         examine=examined,
         read_message=read_command,

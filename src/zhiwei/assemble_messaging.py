@@ -67,7 +67,8 @@ class Surroundings:
     #: The files as they are now.
     reader: Reader
     path: PathEntry
-    policy: Policy
+    #: The policy in force; it may be another one later.
+    policy: Callable[[], Policy]
     words: Sentences
     vault: Vault
     #: The house's clock, and the machine's.
@@ -107,7 +108,7 @@ class Messaging:
             Texts(
                 around.words,
                 settings.alerts,
-                sms_may_approve=around.policy.sms_may_approve,
+                sms_may_approve=lambda: around.policy().sms_may_approve,
                 entry_of=around.planning.entry,
             ),
             settings,

@@ -104,7 +104,7 @@ class Engine:
         queue_max: int = QUEUE_MAX,
     ) -> None:
         self._store: Final = store
-        self._step: Final = step
+        self._step = step
         self._clock: Final = clock
         self._observer: Final = observer
         self._batch_max: Final = batch_max
@@ -131,13 +131,27 @@ class Engine:
         if not self._is_awake.is_set():
             self._is_awake.set()
 
-    async def keep(self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor) -> None:
+    def decide_by(self, step: Step) -> None:
+        """Decide by another step from the next batch on; to be called on this loop."""
+        self._step = step
+
+    async def keep(
+        self,
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        then: Callable[[], None] | None = None,
+    ) -> None:
         """Keep records that are in no card's file; between two batches, on this loop.
+
+        `then` is called as soon as they are kept, before anything else on this loop.
 
         Raises:
             StoreUnavailableError: nothing was kept.
         """
         await self._store.keep(records, audits, actor, self._clock.now_ms())
+        if then is not None:
+            then()
 
     async def run(self) -> None:
         """Empty the queue until `stop` was called and nothing waits any more."""
@@ -172,8 +186,10 @@ class Engine:
         units = self._take()
         commands = [command for unit in units for command in unit.commands]
         started = perf_counter()
+        # A batch is decided by one step, whatever is switched while it is being written.
+        step = self._step
         try:
-            results = await self._store.transact(commands, self._step, self._clock.now_ms())
+            results = await self._store.transact(commands, step, self._clock.now_ms())
         except StoreUnavailableError as error:
             self._fail(units, Failure.UNAVAILABLE, error)
             return
@@ -181,7 +197,7 @@ class Engine:
             if len(units) == 1:
                 self._fail(units, Failure.BUG, error)
             else:
-                await self._one_by_one(units)
+                await self._one_by_one(units, step)
             return
         finished = perf_counter()
         self._answer(units, results)
@@ -192,13 +208,11 @@ class Engine:
             queue=self._waiting,
         )
 
-    async def _one_by_one(self, units: list[_Unit]) -> None:
+    async def _one_by_one(self, units: list[_Unit], step: Step) -> None:
         """Carry out the units of a batch that failed each for itself: a bug costs one of them."""
         for unit in units:
             try:
-                results = await self._store.transact(
-                    unit.commands, self._step, self._clock.now_ms()
-                )
+                results = await self._store.transact(unit.commands, step, self._clock.now_ms())
             except StoreUnavailableError as error:
                 self._fail([unit], Failure.UNAVAILABLE, error)
             except Exception as error:  # noqa: BLE001 - as above
@@ -259,14 +273,20 @@ class ThreadEntry:
             raise StoppedError from None
         return await future
 
-    async def keep(self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor) -> None:
-        """Keep records that are in no card's file.
+    async def keep(
+        self,
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Keep records that are in no card's file; `then` is called on the path's loop at once.
 
         Raises:
             StoreUnavailableError: nothing was kept.
             StoppedError: nothing was kept: the house is closing.
         """
-        keeping = self._engine.keep(records, audits, actor)
+        keeping = self._engine.keep(records, audits, actor, then)
         try:
             future = asyncio.run_coroutine_threadsafe(keeping, self._path_loop)
         except RuntimeError:

@@ -14,12 +14,19 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
+from zhiwei.core.controls import AMOUNT_MAX
 from zhiwei.core.documents import limit_document, limit_from
 from zhiwei.core.errors import NotAllowedValueError, ZhiweiError
 from zhiwei.core.policy import DEFAULT_POLICY, BalanceAlertsFrom, OnUnknown, Policy
 
 _BYTES_MAX: Final = 1 << 20
 _MINUTE_MS: Final = 60_000
+_HOUR_MS: Final = 60 * _MINUTE_MS
+_DAY_MS: Final = 24 * _HOUR_MS
+#: Settings of the file that end so are kept in milliseconds.
+_UNITS_MS: Final = {"minutes": _MINUTE_MS, "hours": _HOUR_MS, "days": _DAY_MS}
+#: Longest time that a setting may say, ten years; the stores' numbers have 64 bits.
+_LONGEST_MS: Final = 3_653 * _DAY_MS
 
 
 class PolicyError(ZhiweiError):
@@ -108,25 +115,51 @@ def policy_from(document: Mapping[str, Any]) -> Policy:
     return replace(DEFAULT_POLICY, **changes)
 
 
+def settings_of(policy: Policy) -> dict[str, Any]:
+    """The policy in the words and units of the file: `policy_from` gives it back, unnamed.
+
+    What JSON alone can say: `licensed_institutions` is None where every one counts as licensed.
+    """
+    document: dict[str, Any] = {}
+    for name, (field, _) in _READERS.items():
+        value = getattr(policy, field)
+        if field == "ceilings":
+            value = [limit_document(limit) for limit in value]
+        elif isinstance(value, frozenset):
+            value = sorted(value)
+        elif isinstance(value, OnUnknown | BalanceAlertsFrom):
+            value = value.name.lower()
+        elif name != field:
+            value //= _UNITS_MS[name.rpartition("_")[2]]
+        document[name] = value
+    return document
+
+
 def _whole(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < -1:
-        raise PolicyError(f"`{name}` is a whole number, not {value!r:.40}")
+    if not isinstance(value, int) or isinstance(value, bool) or not -1 <= value <= AMOUNT_MAX:
+        raise PolicyError(f"`{name}` is a whole number up to {AMOUNT_MAX}, not {value!r:.40}")
     return value
 
 
+def _milliseconds(name: str, value: object, unit_ms: int, unit: str) -> int:
+    number = _whole(name, value)
+    if number < 0:
+        raise PolicyError(f"`{name}` is at least 0 {unit}")
+    if number * unit_ms > _LONGEST_MS:
+        raise PolicyError(f"`{name}` is at most {_LONGEST_MS // unit_ms} {unit}")
+    return number * unit_ms
+
+
 def _milliseconds_of_minutes(name: str, value: object) -> int:
-    minutes = _whole(name, value)
-    if minutes < 0:
-        raise PolicyError(f"`{name}` is at least 0 minutes")
-    return minutes * _MINUTE_MS
+    return _milliseconds(name, value, _MINUTE_MS, "minutes")
 
 
 def _milliseconds_of_hours(name: str, value: object) -> int:
-    return _milliseconds_of_minutes(name, value) * 60
+    return _milliseconds(name, value, _HOUR_MS, "hours")
 
 
 def _milliseconds_of_days(name: str, value: object) -> int:
-    return _milliseconds_of_hours(name, value) * 24
+    return _milliseconds(name, value, _DAY_MS, "days")
 
 
 def _truth(name: str, value: object) -> bool:
@@ -145,6 +178,11 @@ def _texts(name: str, value: object) -> frozenset[str]:
     if not isinstance(value, list):
         raise PolicyError(f"`{name}` is a list of texts, not {value!r:.40}")
     return frozenset(_text(name, item) for item in value)
+
+
+def _texts_or_all(name: str, value: object) -> frozenset[str] | None:
+    """None, which only JSON can say, is every one of them."""
+    return None if value is None else _texts(name, value)
 
 
 def _on_unknown(name: str, value: object) -> OnUnknown:
@@ -166,6 +204,8 @@ def _balance_alerts_from(name: str, value: object) -> BalanceAlertsFrom:
 def _ceilings(name: str, value: object) -> tuple[Any, ...]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise PolicyError(f"`{name}` is a list of tables [[{name}]]")
+    for item in value:
+        _check_limit(name, item)
     try:
         return tuple(limit_from(item, f"/{name}/{i}") for i, item in enumerate(value))
     except NotAllowedValueError as error:
@@ -176,6 +216,20 @@ def _ceilings(name: str, value: object) -> tuple[Any, ...]:
         ) from None
 
 
+def _check_limit(name: str, item: Mapping[str, object]) -> None:
+    """Raise for a name that a ceiling does not have, and for a number that is not whole."""
+    for part, value in item.items():
+        if part not in _LIMIT_PARTS:
+            raise PolicyError(f"`{name}` has no `{part[:40]}`; a ceiling has {_LIMIT_WORDS}")
+        if not isinstance(value, str if part in _LIMIT_TEXTS else int) or isinstance(value, bool):
+            what = "text" if part in _LIMIT_TEXTS else "whole number"
+            raise PolicyError(f"`{part}` of `{name}` is a {what}, not {value!r:.40}")
+
+
+_LIMIT_TEXTS: Final = ("channel", "measure", "period")
+_LIMIT_PARTS: Final = (*_LIMIT_TEXTS, "amount", "count", "seconds")
+_LIMIT_WORDS: Final = ", ".join(_LIMIT_PARTS)
+
 _READERS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
     "on_unknown_location_atm": ("on_unknown_location_atm", _on_unknown),
     "on_unknown_location_pos": ("on_unknown_location_pos", _on_unknown),
@@ -183,7 +237,7 @@ _READERS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
     "ceilings": ("ceilings", _ceilings),
     "closed_mccs": ("closed_mccs", _texts),
     "flagged_terminals": ("flagged_terminals", _texts),
-    "licensed_institutions": ("licensed_institutions", _texts),
+    "licensed_institutions": ("licensed_institutions", _texts_or_all),
     "magstripe_threshold": ("magstripe_threshold", _whole),
     "challenge_minutes": ("challenge_ms", _milliseconds_of_minutes),
     "pass_minutes": ("pass_ms", _milliseconds_of_minutes),
@@ -198,6 +252,10 @@ _READERS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
 }
 #: Names that a policy file may set, for the reference page.
 POLICY_SETTINGS: Final = tuple(sorted((*_READERS, "name")))
+
+
+#: Settings that say something, in the order in which they are shown.
+SETTINGS: Final = tuple(_READERS)
 
 
 def field_of(setting: str) -> str:

@@ -138,6 +138,37 @@ class PolicyText:
 
 
 @dataclass(frozen=True)
+class PolicyChange:
+    """A change of the issuer's policy and response codes: proposed, and perhaps adopted.
+
+    The adopted one with the greatest number is in force.
+    """
+
+    id: str
+    created_ms: int
+    #: Who proposed it, as audit rows name actors.
+    proposer: str
+    #: Why, in a few words.
+    note: str
+    #: JSON of the whole: policy and response codes (`gateways.in_force`).
+    text: str
+    #: The version that it gives, as entries will name it.
+    version: str
+    #: Version that was in force when it was proposed, and its number; it is adopted on no other.
+    base: str
+    base_number: int
+    #: JSON list of what differs from that version: `[setting, old, new, loosens]`.
+    differences: str = "[]"
+    #: `proposed`, `adopted`, `rejected` or `withdrawn`.
+    state: str = "proposed"
+    #: Adopted changes are counted from 1; 0 = it is not adopted.
+    number: int = 0
+    #: Who adopted, rejected or withdrew it; empty = nobody yet.
+    decided_by: str = ""
+    decided_ms: int = 0
+
+
+@dataclass(frozen=True)
 class KeyCheck:
     """Tells whether a vault's key is the one that made the card keys of these data."""
 
@@ -171,7 +202,7 @@ class CaseFile:
 
 Record: TypeAlias = (
     "KeyCheck | PolicyText | Cardholder | ApiKey | Checkup | StoredAnswer | Subscription"
-    " | MessagePreferences | CaseFile"
+    " | MessagePreferences | CaseFile | PolicyChange"
 )
 R = TypeVar(
     "R",
@@ -184,6 +215,7 @@ R = TypeVar(
     Subscription,
     MessagePreferences,
     CaseFile,
+    PolicyChange,
 )
 
 
@@ -352,7 +384,8 @@ class Reader(Protocol):
     ) -> list[R]:
         """Records of a kind, greatest id first (ids begin with their time); of one subject or all.
 
-        The subject of a key or check-up is its `subject`, that of a cardholder the phone number.
+        The subject of a key or check-up is its `subject`, that of a cardholder the phone number,
+        that of a change of policy its state.
         """
         ...
 

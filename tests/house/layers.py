@@ -31,7 +31,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "logs": frozenset(),
     # Tries a control on a card's journal; both doors ask it, and neither holds the guardian itself.
     "preview": frozenset({"core", "ports", "guardian"}),
-    "gateways": frozenset({"core", "ports", "words", "vault", "messaging", "preview"}),
+    "gateways": frozenset(
+        {"core", "ports", "words", "vault", "messaging", "preview", "policy_file"}
+    ),
     "messaging": frozenset({"core", "ports", "words"}),
     "messaging_metrics": frozenset({"core", "messaging"}),
     "process_link": frozenset({"core", "ports", "messaging", "stores"}),
@@ -56,7 +58,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 #: What neighbours in these folders share, written once for all of them.
 SHARED: dict[str, frozenset[str]] = {
     "services": frozenset(),
-    "gateways": frozenset({"outgoing", "response_codes"}),
+    "gateways": frozenset({"in_force", "outgoing", "policy_desk", "response_codes"}),
     "stores": frozenset({"coding", "files"}),
 }
 

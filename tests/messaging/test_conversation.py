@@ -51,7 +51,7 @@ class Town:
             reader=self.reader,
             submit=self.world.submit,
             texts=WORDS,
-            policy=policy,
+            policy=lambda: policy,
             read_command=read_command,
             counts=self.counts,
             clock=self.world.clock,

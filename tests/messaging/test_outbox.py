@@ -132,10 +132,10 @@ async def test_a_channel_that_is_down_is_left_alone_and_costs_no_patience(post: 
         await asyncio.sleep(0.05)
         tries = len(post.wire.sent)
         assert tries <= post.wire.at_once + 1
+        opened = ("breaker", SMS, BreakerState.OPEN)
         for hour in range(1, 25):
             post.pace.advance(DAY // 24)
             # Not when the try began: its pause begins when it has failed, by a clock that stands.
-            opened = ("breaker", SMS, BreakerState.OPEN)
             await until(lambda n=1 + hour: post.told.count(*opened) == n)  # type: ignore[misc]  # bound now
         assert len(post.wire.sent) <= tries + 3 * 24
         assert all((one.tries, one.next_ms) == (0, 0) for one in post.stories())

@@ -134,7 +134,7 @@ def test_a_question_says_what_where_and_how_to_answer() -> None:
 
 def test_where_the_policy_takes_no_yes_by_sms_no_text_asks_for_one() -> None:
     """The issuer may allow a "no" only."""
-    texts = Texts(WORDS, AlertSettings(), sms_may_approve=False)
+    texts = Texts(WORDS, AlertSettings(), sms_may_approve=lambda: False)
     for sample in samples():
         if sample.row.event.kind is EventKind.CHALLENGE_CREATED:
             body = texts.of(sample.row, sample_card(), "zh").body

@@ -25,6 +25,7 @@ from zhiwei.ports import (
     CaseFile,
     Checkup,
     MessagePreferences,
+    PolicyChange,
     PolicyText,
     Record,
     Store,
@@ -122,6 +123,7 @@ RECORDS: list[Record] = [
     StoredAnswer("ans_1", NOON, "ab" * 16, 201, '{"id": "x"}'),
     Subscription("sub_1", NOON, "https://example.cn/hook", ("stop_placed",), "bank"),
     PolicyText("default-1", NOON, "name = 'default'"),
+    PolicyChange("pch_1", NOON, "op_1", "why", "{}", "a-1", "default-2", 0, state="adopted"),
     MessagePreferences("ch_1", NOON, '{"balance_changed": ["push"]}', "22:00", "07:00"),
     CaseFile("chg_1", NOON, "op_1", NOON + 1, "op_1", "called the customer"),
 ]

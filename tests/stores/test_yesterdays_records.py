@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zhiwei.ports import CorruptFileError, Subscription
+from zhiwei.ports import CorruptFileError, PolicyChange, Subscription
 from zhiwei.stores.coding.frame import Part, sealed
 from zhiwei.stores.coding.record import record_of, record_row
 
@@ -40,3 +40,25 @@ def test_a_subscription_of_today_comes_back_whole() -> None:
     assert record_of(Subscription, "sub_2", body) == told
     with pytest.raises(CorruptFileError):
         record_of(Subscription, "sub_3", body)
+
+
+def test_a_change_of_policy_comes_back_whole_and_is_listed_by_its_state() -> None:
+    """Its state is its subject, so that open ones are found without reading the others."""
+    told = PolicyChange(
+        "pch_1",
+        7,
+        "op_1",
+        "why",
+        '{"policy": {}}',
+        "a-1",
+        "default-2",
+        0,
+        differences='[["hold_days", 30, 7, true]]',
+        state="adopted",
+        number=1,
+        decided_by="op_2",
+        decided_ms=9,
+    )
+    kind, record_id, subject, created_ms, body = record_row(told)
+    assert (kind, record_id, subject, created_ms) == ("policy_change", "pch_1", "adopted", 7)
+    assert record_of(PolicyChange, "pch_1", body) == told

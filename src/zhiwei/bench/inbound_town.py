@@ -27,6 +27,7 @@ from zhiwei.gateways.http.app import build_app
 from zhiwei.gateways.http.house import Document, House, MessageDesk, Rooms
 from zhiwei.gateways.http.keys import ISSUER, new_key
 from zhiwei.gateways.http.signatures import PURPOSE
+from zhiwei.gateways.in_force import InForce
 from zhiwei.gateways.response_codes import load as load_response_codes
 from zhiwei.guardian import guardian_under
 from zhiwei.messaging.conversation import Conversation
@@ -95,7 +96,7 @@ class Town:
             reader=self.reader,
             submit=self._submit,
             texts=self._words,
-            policy=DEFAULT_POLICY,
+            policy=lambda: DEFAULT_POLICY,
             read_command=read_command,
             counts=self.counts,
             clock=self.clock,
@@ -197,15 +198,15 @@ class Town:
         return self.counts.replay(ids, self.clock.now_ms())
 
     def _house(self) -> House:
+        in_force = InForce(DEFAULT_POLICY, load_response_codes(None))
         return House(
             submit=self._submit,
             keep=self._keep,
             reader=self.reader,
             find_key=self._keys.get,
-            policy=DEFAULT_POLICY,
+            in_force=lambda: in_force,
             clock=self.clock,
             vault=self._vault,
-            codes=load_response_codes(None),
             words=self._words,
             rooms=Rooms(
                 limits=lambda state, at: reports(DEFAULT_POLICY, state, ALL_CHANNELS, at),

@@ -69,6 +69,18 @@ class ResponseCodes:
         """Networks that have a table."""
         return tuple(self._answers)
 
+    def document(self) -> dict[str, dict[str, dict[str, str]]]:
+        """The whole tables as `checked` takes them; no network is like another any more."""
+        return {
+            network: {
+                "answers": dict(sorted(self._answers[network].items())),
+                "reasons": {
+                    reason.code: code for reason, code in sorted(self._reasons[network].items())
+                },
+            }
+            for network in self._answers
+        }
+
     def answer(self, network: str, name: str) -> str:
         """Code of an answer without a reason; `name` is one of ANSWERS."""
         return self._answers.get(network, self._answers[DEFAULT_NETWORK])[name]
@@ -110,6 +122,29 @@ def load(path: Path | None = None) -> ResponseCodes:
     return checked(raw)
 
 
+def restored(raw: Mapping[str, Any]) -> ResponseCodes:
+    """Tables that were kept with the data; what has come since then is as in those shipped.
+
+    Raises:
+        ResponseCodesError: the tables are not what `ResponseCodes.document` made.
+    """
+    shipped = load().document()
+    known = {reason.code for reason in Reason}
+    tables: dict[str, Any] = {}
+    try:
+        for network, table in raw.items():
+            new = shipped.get(network, shipped[DEFAULT_NETWORK])
+            reasons = {name: code for name, code in table["reasons"].items() if name in known}
+            answers = {name: code for name, code in table["answers"].items() if name in ANSWERS}
+            tables[network] = {
+                "answers": new["answers"] | answers,
+                "reasons": new["reasons"] | reasons,
+            }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ResponseCodesError(f"kept response codes cannot be read: {error}") from None
+    return checked(tables)
+
+
 def checked(raw: Mapping[str, Any]) -> ResponseCodes:
     """The tables of a parsed document.
 
@@ -133,11 +168,14 @@ def _rows(raw: Mapping[str, Any], network: str) -> tuple[dict[str, str], dict[st
     if not isinstance(table, Mapping) or set(table) - {"like", "answers", "reasons"}:
         message = f"`{network}` may have `like`, `answers` and `reasons`, and nothing else"
         raise ResponseCodesError(message)
+    for part in ("answers", "reasons"):
+        if not isinstance(table.get(part, {}), Mapping):
+            raise ResponseCodesError(f"`{network}.{part}` must be a table")
     like = table.get("like")
     if like is None:
         answers: dict[str, str] = {}
         reasons: dict[str, str] = {}
-    elif like in raw and raw[like].get("like") is None:
+    elif isinstance(like, str) and isinstance(raw.get(like), Mapping) and not raw[like].get("like"):
         answers, reasons = _rows(raw, like)
     else:
         message = f"`{network}` is like `{like}`, which is no table that stands by itself"

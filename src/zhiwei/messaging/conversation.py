@@ -122,13 +122,13 @@ class Conversation:
         reader: Reader,
         submit: Submit,
         texts: Texts,
-        policy: Policy,
+        policy: Callable[[], Policy],
         read_command: Callable[[str], Heard],
         counts: Counts,
         clock: Clock,
         observe: Callable[[Outcome], object] = lambda _: None,
     ) -> None:
-        """`observe` is told the outcome of each message, for metrics."""
+        """`policy` is the one in force; `observe` is told each message's outcome, for metrics."""
         self._reader: Final = reader
         self._submit: Final = submit
         self._texts: Final = texts
@@ -301,7 +301,7 @@ class Conversation:
                 key = "no_question"
             return self._told(turn, key)
         if is_yes:
-            minutes = self._policy.pass_ms // MINUTE_MS
+            minutes = self._policy().pass_ms // MINUTE_MS
             reply = self._told(turn, "approved", minutes=minutes)
             return replace(reply, challenge=question.id)
         after = self._after(result, state)

@@ -7,6 +7,7 @@ needs the number of now, so who is told at a former one is asked to call the ban
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -40,6 +41,10 @@ def _no_entry(_card_key: bytes, _version: int) -> Entry | None:
     return None
 
 
+def _may() -> bool:
+    return True
+
+
 @final
 class Texts:
     """The sentences of all messages. Reading is safe from any thread."""
@@ -49,13 +54,13 @@ class Texts:
         words: Sentences,
         settings: AlertSettings,
         *,
-        sms_may_approve: bool = True,
+        sms_may_approve: Callable[[], bool] = _may,
         entry_of: EntryOf = _no_entry,
     ) -> None:
         """What the texts are made of.
 
-        `sms_may_approve` is the policy's; `entry_of` (`Reader.entry`) lets a text say more of a
-        payment than its event does.
+        `sms_may_approve` is that of the policy in force; `entry_of` (`Reader.entry`) lets a text
+        say more of a payment than its event does.
         """
         self._words: Final = words
         self._sms_may_approve: Final = sms_may_approve
@@ -138,7 +143,7 @@ class Texts:
             state,
             self._entry_of,
             names_max=names_max,
-            sms_may_approve=self._sms_may_approve,
+            sms_may_approve=self._sms_may_approve(),
         )
 
     def _text(self, telling: Telling, language: str, channel: str, *, is_former: bool) -> Text:

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from zhiwei.assemble_messaging import Messaging, Surroundings
 from zhiwei.clock import SystemClock
+from zhiwei.core.policy import Policy
 from zhiwei.logs import set_up_logs
 from zhiwei.messaging.settings import MessagingSettings, load_messages
 from zhiwei.messaging_process.orders import LOCK_NAME, Orders
@@ -48,6 +49,7 @@ class _Desk:
         self._asker: Final = asker
         self._registry: Final = CollectorRegistry()
         self._messaging: Messaging | None = None
+        self._policy: Policy | None = None
         self.line: Line | None = None
         self.is_to_end: Final = asyncio.Event()
 
@@ -56,6 +58,7 @@ class _Desk:
         orders = Orders(*value)
         assert self._messaging is None, "it begins once"
         set_up_logs(as_json=orders.logs_json, level=orders.log_level)
+        self._policy = policy_of_stored(orders.policy)
         settings = MessagingSettings()
         if orders.messages_file:
             settings = load_messages(Path(orders.messages_file))
@@ -73,6 +76,10 @@ class _Desk:
             await self._messaging.stop()
         self.is_to_end.set()
 
+    async def policy(self, value: str) -> None:
+        """Another policy is in force."""
+        self._policy = policy_of_stored(value)
+
     async def replay(self, value: list[str]) -> int:
         """Queue messages again."""
         return await self._begun.entry.replay(value)
@@ -89,6 +96,10 @@ class _Desk:
     async def metrics(self, _value: object) -> list[Any]:
         """Series as they stand."""
         return metrics_list(self._registry.collect())
+
+    def _policy_now(self) -> Policy:
+        assert self._policy is not None, "it has begun"
+        return self._policy
 
     @property
     def _begun(self) -> Messaging:
@@ -109,7 +120,7 @@ class _Desk:
             planning=events.reader,
             reader=SqliteReader(database, images),
             path=CalledPath(self.line),
-            policy=policy_of_stored(orders.policy),
+            policy=self._policy_now,
             words=words,
             vault=open_vault(Path(orders.key_file)),
             clock=AskedClock(self._asker) if orders.is_test_mode else SystemClock(),
@@ -135,7 +146,15 @@ async def _lock(folder: Path) -> DirectoryLock:
 
 async def _serve(calls: socket.socket, questions: socket.socket) -> None:
     desk = _Desk(Asker(questions))
-    handlers = (desk.begin, desk.end, desk.replay, desk.queue, desk.inbound, desk.metrics)
+    handlers = (
+        desk.begin,
+        desk.end,
+        desk.policy,
+        desk.replay,
+        desk.queue,
+        desk.inbound,
+        desk.metrics,
+    )
     line = desk.line = await line_over(calls, {each.__name__: each for each in handlers})
 
     async def live() -> None:

@@ -12,7 +12,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import Any, Final, TypeVar, final
 
 import structlog
@@ -66,6 +66,9 @@ class MessagingProcess:
         self._answers: Mapping[str, Callable[[Any], Any]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._line: Line | None = None
+        #: The policy that was adopted last while it ran; empty = none was.
+        self._policy = ""
+        self._telling: asyncio.Future[None] | None = None
         self._has_begun: Final[Future[None]] = Future()
         self._is_to_end: Final = asyncio.Event()
         self._thread: Final = threading.Thread(target=self._run, name="messaging", daemon=True)
@@ -107,6 +110,17 @@ class MessagingProcess:
         elif self._program is not None:
             self._program.end()
             self._program = None
+
+    def follow(self, policy: str) -> None:
+        """Tell it that another policy is in force (`policy_file.stored_text`); from any thread.
+
+        Whoever begins later is told by its orders.
+        """
+        self._policy = policy
+        if self._loop is not None:
+            # A loop that ended just now has nobody to tell.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._follow)
 
     @property
     def pid(self) -> int:
@@ -159,6 +173,16 @@ class MessagingProcess:
             raise StoreUnavailableError("messages cannot be handled now; try again")
         return await asyncio.wrap_future(_begun_on(loop, line.call(name, value, _CALL_SECONDS)))
 
+    def _follow(self) -> None:
+        if self._line is not None:
+            self._telling = asyncio.ensure_future(self._tell_policy(self._line, self._policy))
+
+    async def _tell_policy(self, line: Line, policy: str) -> None:
+        try:
+            await line.call("policy", policy, _CALL_SECONDS)
+        except ZhiweiError as error:
+            _log.error("messaging_not_told_of_policy", error=str(error))
+
     def _run(self) -> None:
         with asyncio.Runner() as runner:
             self._loop = runner.get_loop()
@@ -196,8 +220,13 @@ class MessagingProcess:
         ending = asyncio.create_task(self._is_to_end.wait())
         try:
             assert self._orders is not None, "it was told what to do"
-            await line.call("begin", astuple(self._orders), _BEGIN_SECONDS)
+            policy = self._policy or self._orders.policy
+            orders = replace(self._orders, policy=policy)
+            await line.call("begin", astuple(orders), _BEGIN_SECONDS)
             self._line = line
+            if self._policy and self._policy != policy:
+                # Another one was adopted while it began.
+                self._follow()
             if not self._has_begun.done():
                 self._has_begun.set_result(None)
             await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)

@@ -25,6 +25,7 @@ from zhiwei.core.decide import billed_minor
 from zhiwei.core.entry import Entry, LimitReport
 from zhiwei.core.event import Event, EventFacts, EventKind
 from zhiwei.core.finding import NO_OPINION, Finding, Findings, Outcome
+from zhiwei.core.limit_order import all_implied
 from zhiwei.core.notice import SILENT, Noticed
 from zhiwei.core.policy import Policy
 from zhiwei.core.reason import Reason
@@ -63,19 +64,6 @@ _OVER_COUNT: Final = {
     Period.MONTH: Reason.OVER_MONTHLY_COUNT,
     Period.YEAR: Reason.OVER_YEARLY_COUNT,
     Period.ROLLING: Reason.OVER_ROLLING_COUNT,
-}
-#: Channels whose limits cover those of another: what counts in the key counts in the values too.
-_COVERED_BY: Final = {
-    LimitChannel.ATM_WITHDRAWAL: LimitChannel.ATM,
-    LimitChannel.ATM_TRANSFER: LimitChannel.ATM,
-}
-#: Calendar periods that hold the whole of another: a year holds its months and days, never a whole
-#: week.
-_WITHIN: Final = {
-    Period.DAY: frozenset((Period.DAY, Period.WEEK, Period.MONTH, Period.YEAR)),
-    Period.WEEK: frozenset((Period.WEEK,)),
-    Period.MONTH: frozenset((Period.MONTH, Period.YEAR)),
-    Period.YEAR: frozenset((Period.YEAR,)),
 }
 _NO_SLOT: Final = (-1, -1, -1, -1)
 #: The holder is told once when this share of a period's limit is used.
@@ -254,7 +242,7 @@ def loosens(old: Limits | None, new: Limits | None) -> bool:
         return False
     if new is None:
         return True
-    return not all(any(_implies(other, limit) for other in new.items) for limit in old.items)
+    return not all_implied(new.items, old.items)
 
 
 def _judge_one(
@@ -363,21 +351,3 @@ def _report(
         value,
         resets_ms(limit.period, state.usage, moment, state.settings.profile.zone),
     )
-
-
-def _implies(new: Limit, old: Limit) -> bool:
-    """Whether whatever `old` refuses is refused by `new` as well."""
-    if new.measure is not old.measure or new.value > old.value:
-        return False
-    is_wider = (
-        new.channel is old.channel
-        or new.channel is LimitChannel.ALL
-        or _COVERED_BY.get(old.channel) is new.channel
-    )
-    if not is_wider:
-        return False
-    if old.period is Period.TRANSACTION:
-        return True
-    if old.period is Period.ROLLING:
-        return new.period is Period.ROLLING and new.seconds >= old.seconds
-    return new.period in _WITHIN[old.period]

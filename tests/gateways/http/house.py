@@ -24,6 +24,9 @@ from zhiwei.gateways import response_codes
 from zhiwei.gateways.http.app import build_app
 from zhiwei.gateways.http.house import DEFAULT_SETTINGS, House, MessageDesk, Rooms, Settings
 from zhiwei.gateways.http.keys import new_key
+from zhiwei.gateways.http.record_ids import IdMint
+from zhiwei.gateways.in_force import InForce
+from zhiwei.gateways.policy_desk import PolicyDesk
 from zhiwei.guardian import guardian_under
 from zhiwei.ports import ApiKey, Record, Store
 from zhiwei.services import JUDGES
@@ -50,7 +53,7 @@ PAN = "6212345678901232"
 OTHER_PAN = "6200000000000005"
 
 
-def rooms_of(policy: Policy) -> Rooms:
+def rooms_of(policy: Callable[[], Policy]) -> Rooms:
     """The services as the wiring hands them over."""
 
     def examined(
@@ -63,11 +66,11 @@ def rooms_of(policy: Policy) -> Rooms:
         depth = Mode[mode.upper()]
         histories = [history_of(c, entries_of(c), now_ms) for c in cards if depth is Mode.FULL]
         told = None if device is None else Device(**device)
-        return document(examine(cards, histories, policy, now_ms, depth, told))
+        return document(examine(cards, histories, policy(), now_ms, depth, told))
 
     return Rooms(
         judges=dict(JUDGES),
-        limits=lambda state, moment: reports(policy, state, ALL_CHANNELS, moment),
+        limits=lambda state, moment: reports(policy(), state, ALL_CHANNELS, moment),
         examine=examined,
         read_message=read_command,
     )
@@ -152,17 +155,18 @@ class World:
         self.guardian = guardian_under(self.policy)
         self.loop = asyncio.new_event_loop()
         self._lock = threading.Lock()
+        self.in_force = InForce(self.policy, CODES)
+        mint = IdMint()
         self.house = House(
             submit=self.submit,
             keep=self._keep,
             reader=self.store.reader(),
             find_key=self.keys.get,
-            policy=self.policy,
+            in_force=lambda: self.in_force,
             clock=self.clock,
             vault=Vault(bytes(range(32))),
-            codes=CODES,
             words=WORDS,
-            rooms=rooms_of(self.policy),
+            rooms=rooms_of(lambda: self.in_force.policy),
             metrics=CollectorRegistry(),
             unready=lambda: self.why_unready,
             test_clock=self.clock if self.is_test_mode else None,
@@ -172,6 +176,15 @@ class World:
             ),
             messages=self.messages,
             inbound_secrets=self.inbound_secrets,
+            policies=PolicyDesk(
+                reader=self.store.reader(),
+                keep=self._keep,
+                in_force=lambda: self.in_force,
+                switch=self._switch,
+                clock=self.clock,
+                new_id=mint.new,
+            ),
+            mint=mint,
         )
         self.app: FastAPI = build_app(self.house)
         self.issuer = self.client("issuer")
@@ -211,11 +224,23 @@ class World:
             now_ms = self.clock.now_ms()
             return await self.store.transact(commands, self.guardian.step, now_ms)
 
-    async def _keep(self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor) -> None:
+    def _switch(self, new: InForce) -> None:
+        self.guardian = guardian_under(new.policy)
+        self.in_force = new
+
+    async def _keep(
+        self,
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        then: Callable[[], None] | None = None,
+    ) -> None:
         if self.fails is not None:
             raise self.fails
         with self._lock:
             await self.store.keep(records, audits, actor, self.clock.now_ms())
+            if then is not None:
+                then()
 
     # What most tests begin with.
 

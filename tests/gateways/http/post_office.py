@@ -36,7 +36,7 @@ class PostOffice:
             reader=world.house.reader,
             submit=world.submit,
             texts=WORDS,
-            policy=world.policy,
+            policy=lambda: world.policy,
             read_command=read_command,
             counts=self.store,
             clock=world.clock,

@@ -31,6 +31,7 @@ from zhiwei.gateways.http import (
     inbound,
     messages,
     permissions,
+    policies,
     postings,
     preferences,
     previews,
@@ -69,6 +70,7 @@ _ROUTERS = (
     events.router,
     subscriptions.router,
     subscription_calls.router,
+    policies.router,
     audit.router,
 )
 

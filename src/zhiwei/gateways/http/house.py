@@ -18,6 +18,8 @@ from zhiwei.core.reason import Reason
 from zhiwei.core.result import Audit, Result
 from zhiwei.core.windows import Moment
 from zhiwei.gateways.http.record_ids import IdMint
+from zhiwei.gateways.in_force import InForce
+from zhiwei.gateways.policy_desk import PolicyDesk
 from zhiwei.gateways.response_codes import ResponseCodes
 from zhiwei.messaging.model import Message, MessageReader
 from zhiwei.messaging.reply import Taken
@@ -257,10 +259,10 @@ class House:
     reader: Reader
     #: The key of an id, revoked or not.
     find_key: Callable[[str], ApiKey | None]
-    policy: Policy
+    #: Policy and response codes that hold now; another value as soon as others are adopted.
+    in_force: Callable[[], InForce]
     clock: Clock
     vault: CardVault
-    codes: ResponseCodes
     words: Words
     rooms: Rooms
     #: Where metrics are collected; the engine's are in it too.
@@ -275,5 +277,17 @@ class House:
     rehearse: Rehearse | None = None
     #: Secrets under which a web gateway may sign inbound messages; none = one of the vault's.
     inbound_secrets: tuple[bytes, ...] = ()
+    #: Changes of the policy; None = they cannot be made here.
+    policies: PolicyDesk | None = None
     settings: Settings = DEFAULT_SETTINGS
     mint: IdMint = field(default_factory=IdMint)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that holds now."""
+        return self.in_force().policy
+
+    @property
+    def codes(self) -> ResponseCodes:
+        """The response codes that hold now."""
+        return self.in_force().codes

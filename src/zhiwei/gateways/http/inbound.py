@@ -106,7 +106,7 @@ def conversation_of(house: House) -> Conversation:
         reader=house.reader,
         submit=house.submit,
         texts=house.words,
-        policy=house.policy,
+        policy=lambda: house.policy,
         read_command=read_command,
         counts=RememberedCounts(),
         clock=house.clock,

@@ -57,7 +57,7 @@ def _body(
         "object": object_of(request),
         "id": authorization_id(card_key, entry.version),
         "decision": DECISIONS[entry.outcome],
-        "response_code": house.codes.of_entry(network, entry),
+        "response_code": house.in_force().codes_of(entry.policy_version).of_entry(network, entry),
         "reasons": [reason_document(house, currency, f) for f in standing],
         "challenge": question,
         "authorization_code": entry.auth_code or None,

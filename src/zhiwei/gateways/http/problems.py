@@ -36,6 +36,8 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "unauthorized": (401, "A valid key is needed"),
     "forbidden_scope": (403, "The scope of the key does not allow this call"),
     "strong_authentication_required": (403, "A loosening needs strong authentication"),
+    "second_officer_required": (403, "Somebody else than the proposer must adopt this change"),
+    "not_the_proposer": (403, "Only who proposed a change may withdraw it"),
     "staff_only": (403, "Only the issuer or an operator may do this"),
     "not_by_sms": (403, "This cannot be done by SMS"),
     # 404: nothing there, or nothing that this key may see.
@@ -55,6 +57,7 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "checkup_not_found": (404, "There is no such security check-up"),
     "event_not_found": (404, "There is no such event"),
     "subscription_not_found": (404, "There is no such event subscription"),
+    "policy_change_not_found": (404, "There is no such change of the policy"),
     "message_not_found": (404, "There is no such message"),
     "messaging_off": (404, "This server sends no messages"),
     # 405 and other protocol answers.
@@ -72,6 +75,11 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "too_many_bindings": (409, "The card has too many bindings"),
     "subscription_disabled": (409, "The event subscription is switched off"),
     "message_not_replayable": (409, "The message is in a state in which it is not sent again"),
+    "policy_fixed": (409, "Policy or response codes are files that the server was started with"),
+    "policy_stale": (409, "Another version of the policy was adopted meanwhile"),
+    "policy_unchanged": (409, "Nothing differs from the policy in force"),
+    "policy_change_decided": (409, "The change was adopted, rejected or withdrawn before"),
+    "too_many_policy_changes": (409, "Too many changes of the policy are open"),
     "card_is_closed": (409, "A closed card stays closed"),
     # 412, 428: preconditions.
     "precondition_failed": (412, "The control was changed in between"),

@@ -1,7 +1,8 @@
 """Answers: what goes back for a message: its own fields as they were sent, and a response code.
 
 What was decided comes from the engine; which two characters say so comes from the tables of
-`response_codes`. A repeat gets the same bytes, since nothing here depends on when it is asked.
+`response_codes`. A repeat gets the same bytes, since nothing here depends on when it is asked: the
+tables follow from the version of the policy that the decision was made under.
 """
 
 from __future__ import annotations
@@ -72,7 +73,15 @@ class _Echo:
 class Answers:
     """Makes the answers in one dialect."""
 
-    __slots__ = ("_codes", "_dialect", "_echoes", "_echoes_with_code", "_no_result", "_numeric")
+    __slots__ = (
+        "_codes",
+        "_codes_of",
+        "_dialect",
+        "_echoes",
+        "_echoes_with_code",
+        "_no_result",
+        "_numeric",
+    )
 
     def __init__(
         self, dialect: Dialect, codes: ResponseCodes, no_result: Mapping[int, str]
@@ -86,12 +95,22 @@ class Answers:
                 has no result; `system` for all others.
         """
         self._dialect: Final = dialect
-        self._codes: Final = codes
+        self._codes = codes
+        self._codes_of: Mapping[str, ResponseCodes] = {}
         self._no_result: Final = dict(no_result)
         self._numeric: Final[bool] = dialect.fields[_RESPONSE_CODE].is_numeric
         #: By the bitmap of the request, at most PLANS_MAX each.
         self._echoes: Final[dict[int, _Echo]] = {}
         self._echoes_with_code: Final[dict[int, _Echo]] = {}
+
+    def speak_by(self, codes: ResponseCodes, codes_of: Mapping[str, ResponseCodes]) -> None:
+        """Answer by other tables from now on.
+
+        A repeat is answered as its first was: by the table of the version that it was decided
+        under, where `codes_of` has it.
+        """
+        self._codes = codes
+        self._codes_of = codes_of
 
     def of_answer(self, message: Message, answer: Answer) -> Message:
         """The answer to a message that was decided, or could not be."""
@@ -104,10 +123,13 @@ class Answers:
             return self.named(message, name)
         state = answer.state
         network = self._dialect.meaning.network if state is None else state.settings.profile.network
+        codes = self._codes
+        if answer.is_repeat:
+            codes = self._codes_of.get(entry.policy_version, codes)
         if entry.outcome is Outcome.APPROVE:
-            code = self._codes.answer(network, "approved")
+            code = codes.answer(network, "approved")
             return self._made(message, code, entry.auth_code)
-        return self._made(message, self._codes.of_entry(network, entry), "")
+        return self._made(message, codes.of_entry(network, entry), "")
 
     def named(self, message: Message, name: str) -> Message:
         """An answer that no decision stands behind, by its name in the tables."""

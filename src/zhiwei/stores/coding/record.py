@@ -14,6 +14,7 @@ from zhiwei.ports import (
     CorruptFileError,
     KeyCheck,
     MessagePreferences,
+    PolicyChange,
     PolicyText,
     R,
     Record,
@@ -33,6 +34,7 @@ KIND_NAMES: Final[dict[type[Any], str]] = {
     KeyCheck: "key_check",
     MessagePreferences: "message_preferences",
     CaseFile: "case_file",
+    PolicyChange: "policy_change",
 }
 KINDS: Final = {name: kind for kind, name in KIND_NAMES.items()}
 _PART: Final = Part("record", 0)
@@ -42,6 +44,8 @@ def subject_of(record: Record) -> str:
     """What a record is listed under: `ports.Reader.records` says which."""
     if isinstance(record, Cardholder):
         return record.phone
+    if isinstance(record, PolicyChange):
+        return record.state
     return record.subject if isinstance(record, ApiKey | Checkup) else ""
 
 

@@ -1,0 +1,228 @@
+"""Deeds: every change that a form of the cardholder's page can ask for, by name.
+
+A form names a deed; the deed makes a `Change` of the core from its fields, and the guardian says
+what becomes of it. What tightens is done at once. What loosens is refused without proof: then the
+form is kept, the person proves who they are (`sign_in.proof`), and the very same deed is done again
+with `is_strong`. No rule lives here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final, TypeAlias
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from zhiwei.core.card_state import CardState
+from zhiwei.core.command import Change, Command
+from zhiwei.core.entry import Flag
+from zhiwei.core.errors import NotAllowedValueError, ZhiweiError
+from zhiwei.core.ids import card_id
+from zhiwei.core.result import Rejection, Result
+from zhiwei.web.cardholder.visit import Home, Visit
+from zhiwei.web.sign_in.model import Deed, Session
+from zhiwei.web.sign_in.proof import DEED_MS
+
+Fields: TypeAlias = "Mapping[str, list[str]]"
+
+#: Where a form comes back to is one of our own pages, and nothing else.
+_OWN_PATH: Final = re.compile(r"/me(?:[/?#][A-Za-z0-9_\-./?=&%#]*)?", re.ASCII)
+_ONCE: Final = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
+_FORM_MAX: Final = 16_384
+
+
+class BadFormError(ZhiweiError):
+    """a field of the form is missing or cannot be read; `key` names the sentence to show"""
+
+    def __init__(self, key: str, **facts: object) -> None:
+        super().__init__(key)
+        self.key: Final = key
+        self.facts: Final = facts
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One deed: how its form becomes a change, and how it is told."""
+
+    name: str
+    #: Makes the change. Raises BadFormError or NotAllowedValueError.
+    change: Callable[[CardState, Fields, int], Change]
+    #: Key of the sentence that says what will change (`what`), and its facts.
+    told: Callable[[CardState, Fields], tuple[str, dict[str, Any]]]
+    #: Key of the sentence that says it is done.
+    done: str
+    #: The form also comes for all cards at once (`/me/do/…`).
+    for_all: bool = False
+
+
+def field(fields: Fields, name: str, default: str | None = None) -> str:
+    """One field of a form.
+
+    Raises:
+        BadFormError: it is missing and there is no default.
+    """
+    values = fields.get(name, [])
+    if values:
+        return values[0].strip()
+    if default is None:
+        raise BadFormError("form.missing", field=name)
+    return default
+
+
+@dataclass(frozen=True)
+class Deeds:
+    """The table of deeds, and what carries them out."""
+
+    home: Home
+    kinds: Mapping[str, Kind]
+
+    async def asked(self, visit: Visit, name: str, fields: Fields) -> Response:
+        """Carry out a form; what loosens goes on to the page that asks for proof."""
+        kind = self._kind(name)
+        cards = [visit.card] if visit.card is not None else list(visit.cards)
+        if visit.card is None and not kind.for_all:
+            raise BadFormError("form.unknown")
+        needs_proof = False
+        waits = False
+        for card in cards:
+            result = await self._carried_out(visit, card, kind, fields, is_strong=False)
+            if result.rejection is Rejection.STRONG_AUTHENTICATION_REQUIRED:
+                needs_proof = True
+                break
+            _raise_for(result)
+            waits = waits or _waits(result)
+        if needs_proof and visit.is_contact:
+            raise BadFormError("form.contact_may_not")
+        if needs_proof:
+            return await self._kept(visit, name, fields)
+        return self._done(visit, kind, fields, waits=waits)
+
+    async def told(self, request: Request, session: Session, deed: Deed) -> dict[str, Any]:
+        """What a change that waits for proof is, for the page that asks."""
+        visit = await self.home.pages.visit(request, card=deed.card)
+        kind = self._kind(deed.name)
+        fields = json.loads(deed.form)
+        card = visit.card or (visit.cards[0] if visit.cards else None)
+        if card is None:
+            raise BadFormError("form.unknown")
+        key, facts = kind.told(card, fields)
+        tail = card.settings.profile.tail if visit.card is not None else ""
+        return {"what": self.home.pages.say(visit, key, **facts), "tail": tail}
+
+    async def perform(self, request: Request, session: Session, deed: Deed) -> Response:
+        """Do what was proved. Nobody else can: the deed was taken for this session."""
+        visit = await self.home.pages.visit(request, card=deed.card)
+        kind = self._kind(deed.name)
+        fields: dict[str, list[str]] = json.loads(deed.form)
+        cards = [visit.card] if visit.card is not None else list(visit.cards)
+        waits = False
+        for card in cards:
+            result = await self._carried_out(visit, card, kind, fields, is_strong=True)
+            if visit.card is not None or result.rejection not in _NOTHING_TO_DO:
+                _raise_for(result)
+            waits = waits or _waits(result)
+        return self._done(visit, kind, fields, waits=waits)
+
+    def _kind(self, name: str) -> Kind:
+        kind = self.kinds.get(name)
+        if kind is None:
+            raise BadFormError("form.unknown")
+        return kind
+
+    async def _carried_out(
+        self, visit: Visit, card: CardState, kind: Kind, fields: Fields, *, is_strong: bool
+    ) -> Result:
+        change = kind.change(card, fields, visit.now_ms)
+        command = Command(
+            card.card_key,
+            change=change,
+            actor=visit.actor(is_strong=is_strong),
+            idempotency_key=_once_key(visit, card, kind, fields),
+            nonce=secrets.token_bytes(8),
+        )
+        (result,) = await self.home.house.submit([command])
+        return result
+
+    async def _kept(self, visit: Visit, name: str, fields: Fields) -> Response:
+        """Keep the form until its sender has proved who they are."""
+        form = json.dumps({k: v for k, v in fields.items() if k != "csrf"})
+        if len(form) > _FORM_MAX:
+            raise BadFormError("form.unknown")
+        deed = Deed(
+            id=f"deed_{secrets.token_urlsafe(18)}",
+            session=visit.session.id,
+            name=name,
+            card="" if visit.card is None else card_id(visit.card.card_key),
+            form=form,
+            created_ms=visit.now_ms,
+            expires_ms=visit.now_ms + DEED_MS,
+        )
+        await run_in_threadpool(self.home.faces.add_deed, deed)
+        return self.home.pages.away(visit, f"/me/prove/{deed.id}")
+
+    def _done(self, visit: Visit, kind: Kind, fields: Fields, *, waits: bool) -> Response:
+        back = field(fields, "back", "/me")
+        to = back if _OWN_PATH.fullmatch(back) else "/me"
+        return self.home.pages.away(visit, to, "done.waits" if waits else kind.done)
+
+
+def deed_routes(deeds: Deeds) -> APIRouter:
+    """Where all forms of the cardholder's pages go."""
+    router = APIRouter(include_in_schema=False)
+    pages = deeds.home.pages
+
+    @router.post("/me/cards/{card}/do/{deed}")
+    async def for_card(request: Request, card: str, deed: str) -> Response:
+        visit = await pages.visit(request, card=card)
+        return await _answered(visit, deed, await pages.form(request, visit.session))
+
+    @router.post("/me/do/{deed}")
+    async def for_all(request: Request, deed: str) -> Response:
+        visit = await pages.visit(request)
+        return await _answered(visit, deed, await pages.form(request, visit.session))
+
+    async def _answered(visit: Visit, name: str, fields: Fields) -> Response:
+        try:
+            return await deeds.asked(visit, name, fields)
+        except BadFormError as error:
+            return _sorry(visit, pages.say(visit, error.key, **error.facts), fields)
+        except NotAllowedValueError as error:
+            key = f"not_allowed.{error.code}"
+            return _sorry(visit, pages.say(visit, key, pointer=error.pointer), fields)
+
+    def _sorry(visit: Visit, why: str, fields: Fields) -> Response:
+        back = field(fields, "back", "/me")
+        to = back if _OWN_PATH.fullmatch(back) else "/me"
+        return pages.page(visit, "sorry.html", {"why": why, "back": to}, status=422)
+
+    return router
+
+
+#: What "all cards" may find on a card that is already as wanted.
+_NOTHING_TO_DO: Final = frozenset({Rejection.STOP_NOT_FOUND, Rejection.CONTROL_NOT_FOUND})
+
+
+def _raise_for(result: Result) -> None:
+    """Raise for a change that the guardian rejected; the sentence says what to do."""
+    if result.rejection is not None and result.rejection not in _NOTHING_TO_DO:
+        raise BadFormError(f"rejected.{result.rejection.code}")
+
+
+def _waits(result: Result) -> bool:
+    """Whether the change waits for its cooling-off."""
+    return result.entry is not None and bool(result.entry.flags & Flag.PENDING)
+
+
+def _once_key(visit: Visit, card: CardState, kind: Kind, fields: Fields) -> bytes:
+    """A form that is sent twice (a double click, a reload) is carried out once."""
+    once = field(fields, "once", "")
+    if not _ONCE.fullmatch(once):
+        return b""
+    text = f"{visit.session.subject}|{card.card_key.hex()}|{kind.name}|{once}"
+    return blake2b(text.encode(), digest_size=16).digest()

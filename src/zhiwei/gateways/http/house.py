@@ -83,6 +83,10 @@ class Words(Protocol):
         """The document of a check-up with its sentences."""
         ...
 
+    def country(self, alpha3: str, language: str) -> str:
+        """Name of a country or region in a language; its letters where it has none."""
+        ...
+
     def text(self, key: str, language: str, facts: Mapping[str, int | str | list[str]]) -> str:
         """One sentence in one language."""
         ...

@@ -105,6 +105,13 @@ def test_a_stranger_learns_nothing(hall: Hall, browser: Browser) -> None:
     assert refused == [[303] * 4 + [429] * 2] * 2
 
 
+def test_a_code_that_cannot_be_sent_shows_nothing(hall: Hall, browser: Browser) -> None:
+    """The answer is the same, or it would tell who is known."""
+    hall.queue_fails = True
+    assert asked(browser).status_code == 303
+    assert hall.messages == []
+
+
 def test_a_number_that_two_people_share_signs_nobody_in(hall: Hall, browser: Browser) -> None:
     """It does not tell who it is; the page is the same."""
     hall.world.cardholder(phone=PHONE)

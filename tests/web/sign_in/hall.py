@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from html import unescape
 from importlib.resources import files
@@ -101,6 +102,7 @@ class Hall:
         self.world: World = sqlite_world(folder)
         self.store = SqliteFaceStore(folder)
         self.messages: list[Message] = []
+        self.was_sent = threading.Event()
         self.queue_fails = False
         self._mail = SqliteMessageStore(folder)
         self._mail_reader = self._mail.reader()
@@ -126,6 +128,7 @@ class Hall:
         if self.queue_fails:
             raise StoreUnavailableError
         self.messages += messages
+        self.was_sent.set()
         return len(messages)
 
     @property

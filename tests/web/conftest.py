@@ -53,8 +53,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(autouse=True)
-def loop_between_tests() -> Iterator[None]:
-    """Playwright's loop runs while a test of this folder does, and at no other time."""
+def loop_between_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Playwright's loop runs while a test with a browser does, and at no other time."""
+    if "browser" not in request.fixturenames:
+        yield
+        return
     _LOOP.show()
     yield
     _LOOP.hide()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from html import unescape
 from importlib.resources import files
@@ -20,6 +21,7 @@ from tests.gateways.http.house import NOON, World, sqlite_world
 from zhiwei.gateways.http.house import MessageDesk
 from zhiwei.messaging.model import Message
 from zhiwei.messaging.reply import Taken
+from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.faces import SqliteFaceStore
 from zhiwei.stores.messages.store import SqliteMessageStore
 from zhiwei.web.sign_in.counter import Counter, Facts
@@ -100,6 +102,8 @@ class Hall:
         self.world: World = sqlite_world(folder)
         self.store = SqliteFaceStore(folder)
         self.messages: list[Message] = []
+        self.was_sent = threading.Event()
+        self.queue_fails = False
         self._mail = SqliteMessageStore(folder)
         self._mail_reader = self._mail.reader()
         house = self.world.house
@@ -121,7 +125,10 @@ class Hall:
         self.holder = self.world.cardholder(phone=PHONE, name="王芳")
 
     async def _queue(self, messages: Sequence[Message]) -> int:
+        if self.queue_fails:
+            raise StoreUnavailableError
         self.messages += messages
+        self.was_sent.set()
         return len(messages)
 
     @property

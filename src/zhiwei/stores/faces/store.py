@@ -125,8 +125,12 @@ class SqliteFaceStore:
         return self._changes_one("remove_passkey", passkey_id)
 
     def add_code(self, code: Code) -> None:
-        """Keep a code; it replaces one of the same purpose."""
-        with self._writing() as writer:
+        """Keep a code; it replaces one of the same purpose.
+
+        Anybody may ask for one, so it does not wait for the disk: what a power cut takes back is
+        asked for again. That it was used (`try_code`) is never taken back.
+        """
+        with self._writing(is_flushed=False) as writer:
             writer.execute(QUERIES["add_code"], code_row(code))
 
     def code_of(self, code_hash: str, now_ms: int) -> Code | None:

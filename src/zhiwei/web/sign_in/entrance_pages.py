@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import structlog
 from fastapi import APIRouter, Request
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from zhiwei.ports import StoreUnavailableError
 from zhiwei.web.sign_in import cookies, entering
 from zhiwei.web.sign_in.codes import Asked
 from zhiwei.web.sign_in.counter import (
@@ -19,11 +23,13 @@ from zhiwei.web.sign_in.counter import (
     form_of,
     is_of_session,
 )
-from zhiwei.web.sign_in.entering import Entered
+from zhiwei.web.sign_in.entering import Entered, SignIn
 from zhiwei.web.sign_in.model import Face
 from zhiwei.web.sign_in.oidc import OidcError
 from zhiwei.web.sign_in.passkeys import BadPasskeyError
 from zhiwei.web.sign_in.visits import visit_id
+
+_LOG: Final = structlog.get_logger("sign_in")
 
 
 def entrance_routes(counter: Counter) -> APIRouter:
@@ -78,7 +84,7 @@ def _by_code(router: APIRouter, counter: Counter) -> None:
             return entrance(request, Face.CARDHOLDER, "too_many_codes", 429)
         # After the answer: how long it takes would tell whether the number is known.
         response = away("/sign-in/code")
-        response.background = BackgroundTask(entering.send_code, desk, visit, number)
+        response.background = BackgroundTask(_send_code, desk, visit, number)
         cookies.put_number(response, desk.site, number)
         return response
 
@@ -206,6 +212,14 @@ def _out(router: APIRouter, counter: Counter) -> None:
         # What the browser kept of the pages is gone, too (shared computers, the back button).
         response.headers["Clear-Site-Data"] = '"cache"'
         return response
+
+
+async def _send_code(desk: SignIn, visit: str, number: str) -> None:
+    """Send it; nobody waits for it any more, so a failure goes to the log, without the number."""
+    try:
+        await entering.send_code(desk, visit, number)
+    except StoreUnavailableError as error:
+        _LOG.warning("code_not_sent", why=str(error))
 
 
 async def _let_in(

@@ -138,8 +138,8 @@ class Oidc:
         options = {
             "iss": {"essential": True, "value": provider.issuer},
             "aud": {"essential": True, "value": provider.client_id},
-            "nonce": {"essential": True, "value": nonce},
         }
+        # Authlib wants the nonce where it is told which one was sent.
         params = {"nonce": nonce, "client_id": provider.client_id}
         try:
             decoded = self._decoded(token, known)

@@ -73,6 +73,7 @@ def test_a_switch_under_traffic_is_one_value(tmp_path: Path) -> None:
             payers = [threading.Thread(target=pay) for _ in range(3)]
             for payer in payers:
                 payer.start()
+            last = ""
             for number in range(SWITCHES):
                 at = len(decisions)
                 last = switched(one, other, ["7995"] if number % 2 else ["6011"])

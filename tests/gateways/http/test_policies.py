@@ -23,7 +23,7 @@ SPEND = {
 }
 
 
-def proposed(client: Client, world: World, **body: object) -> Any:  # noqa: ANN401 - JSON
+def proposed(client: Client, world: World, **body: object) -> Any:  # noqa: ANN401 - whatever JSON holds
     """A change that was proposed on what is in force."""
     body = {"base": world.in_force.policy.version, **body}
     answer = client.post("/v1/policy_changes", body)
@@ -31,7 +31,7 @@ def proposed(client: Client, world: World, **body: object) -> Any:  # noqa: ANN4
     return answer.json()
 
 
-def approved(client: Client, change: Any, status: int = 200) -> Any:  # noqa: ANN401 - JSON
+def approved(client: Client, change: Any, status: int = 200) -> Any:  # noqa: ANN401 - whatever JSON holds
     """What adopting a change answers."""
     answer = client.post(f"/v1/policy_changes/{change['id']}/approve")
     assert answer.status_code == status, answer.text

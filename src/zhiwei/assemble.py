@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
+from fastapi import FastAPI
 
+from zhiwei.assemble_faces import Faces
 from zhiwei.clock import Clock, ManualClock, SystemClock
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Via
@@ -106,6 +108,8 @@ class Options:
     is_test_mode: bool = False
     #: How messages are delivered; None = webhooks only.
     messages_file: Path | None = None
+    #: Where the pages are seen and who signs people in (faces.toml); None = at the HTTP door.
+    faces_file: Path | None = None
     #: Form of the logs, `logs.set_up_logs`; processes that are started here follow it.
     logs_json: bool = True
     log_level: str = "info"
@@ -141,6 +145,8 @@ async def run_house(
         stack.callback(messaging.stop)
         store = SqliteStore(options.data_dir, on_progress=on_progress)
         stack.push_async_callback(store.close)
+        faces = Faces(options.data_dir, options.faces_file, delivery, clock)
+        stack.callback(faces.close)
         messages = SqliteMessageReader(options.data_dir / MESSAGES_NAME)
         reader = store.reader()
         vault = _vault_of_these_data(options, reader)
@@ -175,10 +181,17 @@ async def run_house(
             mint=mint,
         )
         calls, answers = calls_of(entry, reader, clock), answers_of(reader, clock)
+
+        def app_at(host: str, port: int) -> FastAPI:
+            app = build_app(house)
+            faces.hang(app, house, host, port)
+            return app
+
         doors = _Doors(
             engine,
             Iso8583Server(door, engine.submit, bug=int(Failure.BUG)),
-            HttpThread(build_app(house), *options.http),
+            HttpThread(app_at, *options.http),
+            faces,
             lambda: messaging.start(_orders(options, standing.now().policy), calls, answers),
             partial(_stop_messaging, messaging, messages),
         )
@@ -280,6 +293,7 @@ class _Doors:
     engine: Engine
     iso8583: Iso8583Server
     http: HttpThread
+    faces: Faces
     start_messaging: Callable[[], None]
     stop_messaging: Callable[[], None]
 
@@ -292,6 +306,7 @@ async def _serve(
     working = asyncio.create_task(engine.run())
     tidying = asyncio.create_task(engine.tidy_when_idle())
     collecting = asyncio.create_task(_collect_now_and_then())
+    forgetting = asyncio.create_task(doors.faces.tidy())
     try:
         host, port = await iso8583.start(*options.iso8583)
         http_host, http_port = http.start()
@@ -309,9 +324,10 @@ async def _serve(
         await asyncio.to_thread(doors.stop_messaging)
         tidying.cancel()
         collecting.cancel()
+        forgetting.cancel()
         engine.stop()
         await working
-        for idler in (tidying, collecting):
+        for idler in (tidying, collecting, forgetting):
             with contextlib.suppress(asyncio.CancelledError):
                 await idler
 

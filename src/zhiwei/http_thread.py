@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any, Final, final
 
 import uvicorn
@@ -39,24 +40,11 @@ class _Server(uvicorn.Server):
 class HttpThread:
     """Runs an application until it is stopped."""
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
-        config = uvicorn.Config(
-            app,
-            http=PatientConnection,
-            ws="none",
-            lifespan="off",
-            proxy_headers=False,
-            # Uvicorn's own access log shows paths with ids; ours is the application's.
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            date_header=True,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=_STOP_SECONDS,
-            h11_max_incomplete_event_size=16_384,
-        )
+    def __init__(self, app_at: Callable[[str, int], FastAPI], host: str, port: int) -> None:
+        """`app_at` makes the application, which may want to know where it listens."""
+        self._app_at: Final = app_at
         self._address: Final = (host, port)
-        self._server: Final = _Server(config)
+        self._server: _Server | None = None
         self._thread: Final = threading.Thread(target=self._run, name="http", daemon=True)
         self._socket: socket.socket | None = None
         self._error: BaseException | None = None
@@ -81,21 +69,43 @@ class HttpThread:
             listener.close()
             raise
         self._socket = listener
-        self._thread.start()
-        if not self._server.is_listening.wait(_START_SECONDS):
-            raise HttpDoorError(f"the HTTP door did not open: {self._error}")
         name: Any = listener.getsockname()
-        return str(name[0]), int(name[1])
+        found = str(name[0]), int(name[1])
+        self._server = server = _Server(_config(self._app_at(*found)))
+        self._thread.start()
+        if not server.is_listening.wait(_START_SECONDS):
+            raise HttpDoorError(f"the HTTP door did not open: {self._error}")
+        return found
 
     def stop(self) -> None:
         """Take no more calls, let those under way end, and wait for the thread."""
-        if self._thread.is_alive():
+        if self._server is not None and self._thread.is_alive():
             self._server.should_exit = True
             self._thread.join(_STOP_SECONDS * 2)
 
     def _run(self) -> None:
+        assert self._server is not None, "it was made before the thread began"
+        assert self._socket is not None, "so was its socket"
         try:
-            self._server.run(sockets=[self._socket] if self._socket is not None else None)
+            self._server.run(sockets=[self._socket])
         except BaseException as error:
             self._error = error
             raise
+
+
+def _config(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=PatientConnection,
+        ws="none",
+        lifespan="off",
+        proxy_headers=False,
+        # Uvicorn's own access log shows paths with ids; ours is the application's.
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        h11_max_incomplete_event_size=16_384,
+    )

@@ -50,6 +50,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "demo": EVERYTHING,
     "assemble": EVERYTHING,
     "assemble_messaging": EVERYTHING,
+    "assemble_faces": EVERYTHING,
     "messaging_process": EVERYTHING,
     "cli": EVERYTHING,
     "__main__": EVERYTHING,

@@ -47,6 +47,10 @@ def serve(
         Path | None,
         typer.Option(help="How messages are delivered (messages.toml); default: webhooks only."),
     ] = None,
+    faces: Annotated[
+        Path | None,
+        typer.Option(help="Where the pages are seen and who signs people in (faces.toml)."),
+    ] = None,
     test_mode: Annotated[
         bool,
         typer.Option("--test-mode", help="The clock can be set; messages go to this machine only."),
@@ -77,6 +81,7 @@ def serve(
         key_file=key_file,
         is_test_mode=test_mode,
         messages_file=messages,
+        faces_file=faces,
         logs_json=logs_json,
         log_level=log_level,
     )

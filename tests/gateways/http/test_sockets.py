@@ -143,7 +143,7 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
     """Address of the door alone on a socket, with room for four connections."""
     monkeypatch.setattr(PatientConnection, "connections_max", 4)
     world = memory_world()
-    thread = HttpThread(world.app, "127.0.0.1", 0)
+    thread = HttpThread(lambda _host, _port: world.app, "127.0.0.1", 0)
     yield thread.start()
     thread.stop()
     world.close()

@@ -328,3 +328,27 @@ def preview(
         print("\n".join(found.lines()))
     if not (found.is_clean and found.is_in_time):
         raise typer.Exit(_EXIT_NO)
+
+
+@bench.command()
+def pages(
+    decisions: Annotated[int, typer.Option(min=1, help="Decisions that are kept.")] = 1_000,
+    tries: Annotated[int, typer.Option(min=1, help="How often each page is asked for.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Measure how long the server takes for every page of both faces.
+
+    Exit code 1 where the median of a page is over 30 ms.
+
+    Example: `zhiwei bench pages --decisions 1000`
+    """
+    from zhiwei.bench.pages import measure_pages
+
+    with on_progress("pages") as tell:
+        found = measure_pages(decisions, tries, tell)
+    if as_json:
+        _print_json({**_fields(found), "in_time": found.is_in_time})
+    else:
+        print("\n".join(found.lines()))
+    if not found.is_in_time:
+        raise typer.Exit(_EXIT_NO)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.gateways.http.house import World, sqlite_world
 
+from zhiwei.core.command import Actor, Via
 from zhiwei.core.ids import card_key_of
+from zhiwei.core.result import Audit
+from zhiwei.ports import Record
 from zhiwei.web.console.rows import CardNames
 
 
@@ -45,6 +49,15 @@ class Desk:
         answer = self.world.issuer.post(f"/v1/challenges/{question}/respond", {"response": "deny"})
         assert answer.status_code == 200, answer.text
         return question
+
+    def keep(self, records: Sequence[Record], audits: Sequence[Audit]) -> None:
+        """Keep records with audit lines, as an operator."""
+
+        async def kept() -> None:
+            actor = Actor("op_1", Via.CONSOLE, is_staff=True)
+            await self.world.house.keep(records, audits, actor)
+
+        self.world.run(kept())
 
     def close(self) -> None:
         """Let go of the house."""

@@ -9,7 +9,6 @@ import pytest
 from tests.gateways.http.house import NOON, OTHER_PAN, PAN
 from tests.web.console.desk import Desk
 
-from zhiwei.core.command import Actor, Via
 from zhiwei.core.errors import NotAllowedValueError
 from zhiwei.core.ids import entry_of
 from zhiwei.web.console import cases as cases_module
@@ -17,14 +16,12 @@ from zhiwei.web.console import search as search_module
 from zhiwei.web.console.cases import CaseClosedError, Cases, NoteMissingError, assigned, closed
 from zhiwei.web.console.filters import AuditFilter, DecisionFilter
 from zhiwei.web.console.ledger import ledger_page
-from zhiwei.web.console.search import search
+from zhiwei.web.console.search import Hits, search
 from zhiwei.web.console.sheets import audits_sheet, decisions_sheet, safe
 from zhiwei.web.console.story import Mark, story_page
 from zhiwei.web.console.trail import looked_at_card, trail_page
 from zhiwei.web.console.what_if import Comparison, Edit, compared, form_text
 from zhiwei.web.console.why import why
-
-OPERATOR = Actor("op_1", Via.CONSOLE, is_staff=True)
 
 
 def test_the_ledger_is_narrowed_and_paged(desk: Desk) -> None:
@@ -57,7 +54,10 @@ def test_a_walk_ends_at_its_bound_and_goes_on(desk: Desk) -> None:
 def test_search_finds_by_tail_name_phone_id_and_reference(desk: Desk) -> None:
     """Each way that a caller may name a card, a customer or a decision leads there."""
     (decision,) = desk.pay()
-    find = lambda text: search(desk.reader, desk.names, text)  # noqa: E731 - said once, read eight times
+
+    def find(text: str) -> Hits:
+        return search(desk.reader, desk.names, text)
+
     assert [c.card_key for c in find("1232").cards] == [desk.card_key]
     assert [c.card_key for c in find(desk.card).cards] == [desk.card_key]
     assert [h.id for h in find("小明").customers] == [desk.holder]
@@ -241,14 +241,14 @@ def test_no_opens_a_case_that_is_assigned_and_closed(desk: Desk) -> None:
     assert case.opened.challenge == question
     assert cases.open_count() == 1
     file, audit = assigned(case, "op_1")
-    desk.world.run(desk.world.house.keep([file], [audit], OPERATOR))
+    desk.keep([file], [audit])
     mine, _ = cases.page(assignee="op_1")
     assert [c.opened.challenge for c in mine] == [question]
     with pytest.raises(NoteMissingError):
         closed(mine[0], "op_1", "  ", NOON)
     file, audit = closed(mine[0], "op_1", f"called; card {PAN}", NOON)
     assert PAN not in file.note
-    desk.world.run(desk.world.house.keep([file], [audit], OPERATOR))
+    desk.keep([file], [audit])
     assert cases.page(state="open") == ([], "")
     again = cases.of(question)
     assert again is not None
@@ -266,7 +266,7 @@ def test_a_case_beyond_the_list_is_found_by_its_id(
     monkeypatch.setattr(cases_module, "READ_BACK_MAX", 1)
     monkeypatch.setattr(cases_module, "_CHUNK", 1)
     lines = [looked_at_card(desk.card_key, "story") for _ in range(3)]
-    desk.world.run(desk.world.house.keep([], lines, OPERATOR))
+    desk.keep([], lines)
     cases = Cases(desk.reader)
     assert cases.page()[0] == []
     assert not cases.is_whole

@@ -18,11 +18,17 @@ from tests.gateways.http.post_office import PostOffice
 from tests.web.console.desk import Desk
 from tests.web.console.frame import COOKIE, Visitors, app_of, words
 
-from zhiwei.core.event import EventKind
+from zhiwei.core.command import Change
+from zhiwei.core.controls import CONTROL_TYPES
+from zhiwei.core.reason import Reason
 from zhiwei.messaging.model import SMS, Message, Planned, Status
 from zhiwei.metrics import Metrics
+from zhiwei.services import JUDGES
+from zhiwei.stores.faces import SqliteFaceStore
 from zhiwei.web.sign_in.model import Role
+from zhiwei.web.sign_in.sessions import csrf_token
 
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 HOSTILE = "<script>alert(1)</script>\u202eevil" + "长" * 60
 
 
@@ -33,7 +39,7 @@ class Visitor:
         self.desk = desk
         self.app = app
         self.visitors = visitors
-        self.cookie = visitors.sign_in(who, role)
+        self.cookie, self._session = visitors.sign_in(who, role)
         self.language = "en"
 
     def get(self, path: str) -> httpx.Response:
@@ -42,9 +48,8 @@ class Visitor:
 
     def post(self, path: str, form: Mapping[str, str] | None = None) -> httpx.Response:
         """A form of this session."""
-        session = self.visitors.session(self.cookie)
-        token = {} if session is None else {"token": session.csrf}
-        return self._call("POST", path, urlencode({**token, **(form or {})}).encode())
+        told = {"csrf": csrf_token(self._session), **(form or {})}
+        return self._call("POST", path, urlencode(told).encode())
 
     def _call(self, method: str, path: str, body: bytes | None) -> httpx.Response:
         async def send() -> httpx.Response:
@@ -53,7 +58,7 @@ class Visitor:
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://desk", cookies=cookies
             ) as client:
-                return await client.request(method, path, content=body)
+                return await client.request(method, path, content=body, headers=_FORM)
 
         return self.desk.world.run(send())
 
@@ -61,15 +66,21 @@ class Visitor:
 class Room:
     """A console with people at it."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, folder: Path) -> None:
         self.desk = desk
         desk.world.house = replace(desk.world.house, metrics=Metrics().registry)
-        self.visitors = Visitors()
+        self.faces = SqliteFaceStore(folder)
+        self.visitors = Visitors(self.faces, desk.world.clock)
         self.app = app_of(desk.world.house, self.visitors)
 
     def visitor(self, role: Role = Role.AGENT, who: str = "op_agent") -> Visitor:
         """Somebody who is signed in."""
         return Visitor(self.desk, self.app, self.visitors, who, role)
+
+    def opened_again(self) -> Room:
+        """The same room, after the house has got something new."""
+        self.app = app_of(self.desk.world.house, self.visitors)
+        return self
 
     def actions(self) -> list[str]:
         """What the audit trail says, newest first."""
@@ -77,9 +88,11 @@ class Room:
 
 
 @pytest.fixture
-def room(desk: Desk) -> Room:
+def room(desk: Desk, tmp_path: Path) -> Iterator[Room]:
     """A console on a house with one card."""
-    return Room(desk)
+    made = Room(desk, tmp_path)
+    yield made
+    made.faces.close()
 
 
 @pytest.fixture
@@ -133,14 +146,15 @@ def test_both_catalogues_have_the_same_keys_and_placeholders() -> None:
 
 def test_every_reason_control_and_change_has_its_words() -> None:
     """What the code can name, the catalogue can say."""
-    from zhiwei.core.controls import CONTROL_TYPES
-    from zhiwei.core.reason import Reason
-
     keys = words("en").keys()
     assert {f"console.reason.{reason.code}" for reason in Reason} <= keys
-    assert {f"console.control.{name}" for name in (*CONTROL_TYPES, "issuer")} <= keys
+    assert {
+        f"console.control.{name}" for name in (*CONTROL_TYPES, *dict(JUDGES), "issuer", "binding")
+    } <= keys
     assert {f"console.sent.{status.word}" for status in Status} <= keys
-    assert EventKind.CASE_OPENED in EventKind
+    names = [name.strip() for name in str(Change).split("|")]
+    words_of_changes = {re.sub("([A-Z])", r"_\1", name).lower()[1:] for name in names}
+    assert {f"console.change.{word}" for word in words_of_changes} <= keys
 
 
 def test_every_look_at_a_card_is_audited(room: Room) -> None:
@@ -166,7 +180,7 @@ def test_a_viewer_cannot_act(room: Room) -> None:
     """No button is drawn, and a form that comes all the same does nothing."""
     question = room.desk.denied()
     viewer = room.visitor(Role.VIEWER, "op_viewer")
-    assert "<form method" not in viewer.get(f"/console/cases/{question}").text
+    assert '<form method="post"' not in viewer.get(f"/console/cases/{question}").text
     for path in (f"cases/{question}/close", "messages/replay", "operators/op_other/end"):
         assert viewer.post(f"/console/{path}", {"note": "x"}).status_code == 403
     assert "case.closed" not in room.actions()
@@ -176,7 +190,7 @@ def test_a_form_of_another_session_is_refused(room: Room) -> None:
     """Without the session's token nothing is done."""
     question = room.desk.denied()
     agent = room.visitor()
-    answer = agent.post(f"/console/cases/{question}/close", {"note": "x", "token": "forged"})
+    answer = agent.post(f"/console/cases/{question}/close", {"note": "x", "csrf": "forged"})
     assert answer.status_code == 403
     assert "case.closed" not in room.actions()
 
@@ -258,7 +272,7 @@ def test_a_dead_letter_is_replayed(room: Room, post_office: PostOffice) -> None:
     )
     planned = Planned(message, Status.DEAD, "no answer for days")
     post_office.there(lambda: post_office.store.plan([planned], cursor=-1, now_ms=NOON))
-    agent = Room(desk).visitor()
+    agent = room.opened_again().visitor()
     text = agent.get("/console/messages?status=dead").text
     assert 'data-message="msg_1-sms"' in text
     assert "8613800138000" not in text
@@ -284,6 +298,15 @@ def test_an_officer_ends_a_colleagues_session(room: Room) -> None:
     assert (answer.status_code, answer.headers["Location"]) == (303, "/console/sign-in")
     row = room.desk.reader.audits(limit=1)[0]
     assert (row.audit.subject, row.actor.who) == ("op_agent", "op_officer")
+
+
+def test_an_expired_session_gives_the_sign_in(room: Room) -> None:
+    """Half an hour unused, and the next page leads to the entrance; nothing is shown or written."""
+    agent = room.visitor()
+    room.desk.world.clock.move_to(NOON + 31 * 60_000)
+    answer = agent.get(f"/console/cards/{room.desk.card}")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/console/sign-in")
+    assert "card.viewed" not in room.actions()
 
 
 def test_what_is_not_there_is_not_there(room: Room) -> None:
@@ -339,7 +362,7 @@ async def _first_news(room: Room, visitor: Visitor) -> str:
         "client": ("desk", 1),
     }
     streaming = asyncio.create_task(room.app(scope, receive, send))
-    while not console.watch.is_primed:
+    while not console.watch.is_primed:  # noqa: ASYNC110 - the watch has no event for it
         await asyncio.sleep(0.01)
     await _paid(room.desk)
     await asyncio.wait_for(is_over.wait(), 10)

@@ -99,6 +99,22 @@ def test_nothing_is_read_while_nobody_listens(desk: Desk) -> None:
     assert watch._task is None
 
 
+def test_who_listens_goes_home_when_the_house_closes(desk: Desk) -> None:
+    """A stop from another thread ends the stream at once, without news."""
+    watch = Watch(desk.reader, lambda: NOON, look_seconds=60)
+
+    async def visit() -> list[News | None]:
+        async def listen() -> list[News | None]:
+            return [news async for news in watch.listen(60)]
+
+        listening = asyncio.create_task(listen())
+        await asyncio.sleep(0)
+        await asyncio.to_thread(watch.stop)
+        return await asyncio.wait_for(listening, 10)
+
+    assert desk.world.run(visit()) == []
+
+
 async def _pay_and_wait(desk: Desk, waiting: asyncio.Future[News | None]) -> News | None:
     """One payment, made on the loop that the listener waits on."""
     world = desk.world

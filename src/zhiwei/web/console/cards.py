@@ -16,7 +16,7 @@ from zhiwei.core.settle import settled
 from zhiwei.core.windows import Moment
 from zhiwei.gateways.http.journal import cards_of
 from zhiwei.ports import Cardholder
-from zhiwei.web.console.context import PREFIX, Console, NothingHereError
+from zhiwei.web.console.context import PREFIX, Console, DeskRoute, NothingHereError
 from zhiwei.web.console.story import KINDS, Mark, StoryPage, story_page
 from zhiwei.web.console.trail import looked_at_card, looked_at_customer
 from zhiwei.web.console.what_if import EDITABLE, Comparison, Edit, compared, form_text
@@ -27,12 +27,12 @@ _STATUSES: Final = ("active", "closed", "lost", "frozen")
 
 def card_routes(console: Console) -> APIRouter:
     """Cards, customers and single decisions."""
-    router = APIRouter(prefix=PREFIX, include_in_schema=False)
+    router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
     house = console.house
 
     @router.get("/cards/{card}")
     async def story(request: Request, card: str, kind: str = "", mark: str = "") -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         state = await run_in_threadpool(_card, console, card)
         kind = kind if kind in KINDS else ""
         await console.note(session, looked_at_card(state.card_key, "story"))
@@ -61,7 +61,7 @@ def card_routes(console: Console) -> APIRouter:
 
     @router.get("/customers/{holder}")
     async def customer(request: Request, holder: str) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         found = await run_in_threadpool(house.reader.record, Cardholder, holder)
         if found is None:
             raise NothingHereError
@@ -71,7 +71,7 @@ def card_routes(console: Console) -> APIRouter:
 
     @router.get("/decisions/{decision}")
     async def explain(request: Request, decision: str) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         shown = await run_in_threadpool(_why, console, decision)
         await console.note(session, looked_at_card(shown.state.card_key, "why"))
         return await console.page(
@@ -80,7 +80,7 @@ def card_routes(console: Console) -> APIRouter:
 
     @router.get("/decisions/{decision}/what-if")
     async def rehearse(request: Request, decision: str) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         shown = await run_in_threadpool(_why, console, decision)
         if house.rehearse is None:
             raise NothingHereError

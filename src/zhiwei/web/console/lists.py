@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from zhiwei.web.console.context import PREFIX, Console, position_in
+from zhiwei.web.console.context import PREFIX, Console, DeskRoute, position_in
 from zhiwei.web.console.filters import SPANS, AuditFilter, DecisionFilter
 from zhiwei.web.console.ledger import LedgerPage, ledger_page
 from zhiwei.web.console.rows import CHANNEL_WORDS, OUTCOME_WORDS, DecisionRow
@@ -22,7 +22,7 @@ _VIAS: Final = ("iso8583", "http", "sms", "app", "console", "cli")
 
 def list_routes(console: Console) -> APIRouter:
     """Decisions, search and the audit trail."""
-    router = APIRouter(prefix=PREFIX, include_in_schema=False)
+    router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
     house = console.house
 
     def ledger(wanted: DecisionFilter, before: int, limit: int, walk_max: int) -> LedgerPage:
@@ -34,7 +34,7 @@ def list_routes(console: Console) -> APIRouter:
 
     @router.get("/decisions")
     async def decisions(request: Request, before: str = "") -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         wanted = DecisionFilter.read(request.query_params)
         page = await run_in_threadpool(ledger, wanted, position_in(before), 50, 3_000)
         return await console.page(
@@ -50,7 +50,7 @@ def list_routes(console: Console) -> APIRouter:
 
     @router.get("/decisions.csv")
     async def decisions_csv(request: Request) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         wanted = DecisionFilter.read(request.query_params)
         page = await run_in_threadpool(ledger, wanted, 0, _SHEET_MAX, EXPORT_MAX)
         await console.note(session, exported("decisions", wanted.query(), len(page.rows)))
@@ -60,7 +60,7 @@ def list_routes(console: Console) -> APIRouter:
     async def find(
         request: Request, q: str = "", cards: str = "", customers: str = "", entries: str = ""
     ) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
 
         def look() -> Hits:
             return search(
@@ -79,7 +79,7 @@ def list_routes(console: Console) -> APIRouter:
 
     @router.get("/audit")
     async def audit(request: Request, before: str = "") -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         wanted = AuditFilter.read(request.query_params)
         at = position_in(before)
         page = await run_in_threadpool(trail_page, house.reader, wanted, before=at)
@@ -89,7 +89,7 @@ def list_routes(console: Console) -> APIRouter:
 
     @router.get("/audit.csv")
     async def audit_csv(request: Request) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         wanted = AuditFilter.read(request.query_params)
         page = await run_in_threadpool(
             trail_page, house.reader, wanted, limit=EXPORT_MAX, walk_max=EXPORT_MAX

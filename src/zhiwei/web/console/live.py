@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from zhiwei.web.console.context import PREFIX, Console
+from zhiwei.web.console.context import PREFIX, Console, DeskRoute
 from zhiwei.web.console.filters import SPANS, DecisionFilter
 from zhiwei.web.console.pulse import pulse_of, quantile_ms
 from zhiwei.web.console.sums import Sums
@@ -28,11 +28,11 @@ _NO_BUFFER: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 def live_routes(console: Console) -> APIRouter:
     """The overview and the stream of decisions."""
-    router = APIRouter(prefix=PREFIX, include_in_schema=False)
+    router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
 
     @router.get("")
     async def overview(request: Request, span: str = _SPAN) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         await console.watch.refreshed()
         span = span if span in SPANS else _SPAN
         facts = await run_in_threadpool(_facts, console, span)
@@ -40,7 +40,7 @@ def live_routes(console: Console) -> APIRouter:
 
     @router.get("/live")
     async def stream(request: Request) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         news = _events(console, request, session.id)
         return StreamingResponse(news, media_type="text/event-stream", headers=_NO_BUFFER)
 
@@ -102,6 +102,6 @@ def _event(console: Console, request: Request, news: News | None) -> str:
     """One event: rows as they stand in the table, newest first, and how many were lost."""
     if news is None:
         return ": still here\n\n"
-    html = console.pages.text(request, "console/rows.html", {"rows": news.rows[::-1]})
+    html = console.frame.text(request, "console/rows.html", {"rows": news.rows[::-1]})
     data = json.dumps({"rows": html, "count": len(news.rows), "lost": news.lost})
     return f"event: news\ndata: {data}\n\n"

@@ -77,6 +77,10 @@ class Listener:
         if rows or passed_over:
             self._wake.set()
 
+    def wake(self) -> None:
+        """Let it look once more, though there is nothing new."""
+        self._wake.set()
+
     async def next(self, timeout_seconds: float) -> News | None:
         """What is new; None where nothing was for this long."""
         try:
@@ -117,6 +121,8 @@ class Watch:
         self._since_ms = 0
         self._listeners: Final[set[Listener]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_over = False
 
     def look(self) -> tuple[list[DecisionRow], int]:
         """Read what came since the last look; new rows, oldest first, and what was passed over.
@@ -184,23 +190,39 @@ class Watch:
     async def listen(self, keep_alive_seconds: float = 15.0) -> AsyncGenerator[News | None, None]:
         """News for one listener, until it goes; None where a while brought nothing.
 
+        It ends when the house closes.
+
         Raises:
             TooManyListenersError: LISTENERS_MAX listen already.
         """
         if len(self._listeners) >= LISTENERS_MAX:
             raise TooManyListenersError
+        self._loop = asyncio.get_running_loop()
         listener = Listener()
         self._listeners.add(listener)
         if self._task is None:
             self._task = asyncio.create_task(self._run())
         try:
-            while True:
-                yield await listener.next(keep_alive_seconds)
+            while not self._is_over:
+                news = await listener.next(keep_alive_seconds)
+                if not self._is_over:
+                    yield news
         finally:
             self._listeners.discard(listener)
             if not self._listeners and self._task is not None:
                 self._task.cancel()
                 self._task = None
+
+    def stop(self) -> None:
+        """Send every listener home, from any thread: a door that closes waits for nobody then."""
+        self._is_over = True
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._wake_all)
+
+    def _wake_all(self) -> None:
+        for listener in self._listeners:
+            listener.wake()
 
     @property
     def listeners(self) -> int:

@@ -22,6 +22,7 @@ from zhiwei.web.console.cases import (
 from zhiwei.web.console.context import (
     PREFIX,
     Console,
+    DeskRoute,
     NothingHereError,
     actor_of,
     must_be,
@@ -33,14 +34,14 @@ from zhiwei.web.sign_in.model import Role
 
 def case_routes(console: Console) -> APIRouter:
     """Cases opened by "not mine"."""
-    router = APIRouter(prefix=PREFIX, include_in_schema=False)
+    router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
     house = console.house
 
     @router.get("/cases")
     async def list_cases(
         request: Request, state: str = "open", assignee: str = "", before: str = ""
     ) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         state = state if state in (*STATES, "all") else "open"
         rows, more = await run_in_threadpool(
             console.cases.page,
@@ -62,7 +63,7 @@ def case_routes(console: Console) -> APIRouter:
 
     @router.get("/cases/{case}")
     async def read(request: Request, case: str, problem: str = "") -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         found = await _case(console, case)
         decision = f"auth_{case.partition('_')[2]}"
         shown = await run_in_threadpool(why, house, decision)
@@ -80,9 +81,9 @@ def case_routes(console: Console) -> APIRouter:
 
     @router.post("/cases/{case}/{step}")
     async def work(request: Request, case: str, step: str) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         must_be(session, Role.AGENT)
-        form = await console.pages.form(request, session)
+        form = await console.form(request, session)
         found = await _case(console, case)
         here = f"{PREFIX}/cases/{case}"
         try:
@@ -109,14 +110,14 @@ def case_routes(console: Console) -> APIRouter:
 
 def post_routes(console: Console) -> APIRouter:
     """Queues and dead letters."""
-    router = APIRouter(prefix=PREFIX, include_in_schema=False)
+    router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
     house = console.house
 
     @router.get("/messages")
     async def messages(
         request: Request, status: str = "", channel: str = "", before: str = "", sent: str = ""
     ) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         desk = house.messages
         if desk is None:
             return await console.page(request, session, "messages.html", queues=None)
@@ -139,9 +140,9 @@ def post_routes(console: Console) -> APIRouter:
 
     @router.post("/messages/replay")
     async def replay(request: Request) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         must_be(session, Role.AGENT)
-        form = await console.pages.form(request, session)
+        form = await console.form(request, session)
         desk = house.messages
         if desk is None:
             raise NothingHereError
@@ -166,11 +167,11 @@ def post_routes(console: Console) -> APIRouter:
 
 def operator_routes(console: Console) -> APIRouter:
     """Colleagues, and the end of their sessions."""
-    router = APIRouter(prefix=PREFIX, include_in_schema=False)
+    router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
 
     @router.get("/operators")
     async def operators(request: Request, ended: str = "") -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         people = await run_in_threadpool(console.faces.operators)
         return await console.page(
             request, session, "operators.html", people=people, ended=ended.isdigit()
@@ -178,10 +179,10 @@ def operator_routes(console: Console) -> APIRouter:
 
     @router.post("/operators/{operator}/end")
     async def end(request: Request, operator: str) -> Response:
-        session = await console.pages.operator(request)
+        session = await console.operator(request)
         if operator != session.subject:
             must_be(session, Role.OFFICER)
-        await console.pages.form(request, session)
+        await console.form(request, session)
         people = await run_in_threadpool(console.faces.operators)
         if all(one.id != operator for one in people):
             raise NothingHereError

@@ -19,7 +19,7 @@ from zhiwei.web.console.routes import console_router
 from zhiwei.web.console.shown import FILTERS as CONSOLE_FILTERS
 from zhiwei.web.frame.appearance import remember
 from zhiwei.web.frame.assets import asset_routes, load_assets
-from zhiwei.web.frame.counters import CardholderPages, ConsolePages
+from zhiwei.web.frame.counters import CardholderPages
 from zhiwei.web.frame.drawing import Frame
 from zhiwei.web.frame.errors import answer_errors
 from zhiwei.web.frame.shown import filters
@@ -91,7 +91,9 @@ def _pages(house: House, parts: FaceParts) -> FastAPI:
         app.include_router(routes(counter))
     app.include_router(deed_routes(deeds))
     app.include_router(room_routes(home))
-    app.include_router(console_router(console_of(house, parts.store, ConsolePages(desk, frame))))
+    console = console_of(house, parts.store, desk.sessions, parts.site, frame)
+    app.state.console = console
+    app.include_router(console_router(console))
     app.include_router(_appearance_routes(frame))
     app.include_router(asset_routes(assets))
     answer_errors(app, frame)

@@ -1,8 +1,7 @@
-"""Counters: what the rooms of the faces ask of the frame (`Pages` of each), on real sessions."""
+"""Counters: what the cardholder's pages ask of the frame (`Pages`), on real sessions and forms."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
@@ -36,42 +35,6 @@ class FormOverError(HTTPException):
 
     def __init__(self) -> None:
         super().__init__(403)
-
-
-class ConsolePages:
-    """The frame as the console asks for it."""
-
-    def __init__(self, desk: SignIn, frame: Frame) -> None:
-        self._desk: Final = desk
-        self._frame: Final = frame
-
-    async def operator(self, request: Request) -> Session:
-        """The session of the operator who calls."""
-        session = await session_of(self._desk, request)
-        if session is None or session.face is not Face.OPERATOR:
-            raise away_to("/console/sign-in", request)
-        return session
-
-    async def form(self, request: Request, session: Session) -> Mapping[str, str]:
-        """The fields of a form that was made for this session, the first of each name."""
-        fields = await fields_of(request, session)
-        return {name: values[0] for name, values in fields.items()}
-
-    def page(
-        self,
-        request: Request,
-        session: Session,
-        template: str,
-        facts: Mapping[str, object],
-        status: int = 200,
-    ) -> Response:
-        """A page of a template, in the caller's language. Blocking: for a thread."""
-        told = {**facts, "form_token": lambda: form_fields(session)}
-        return self._frame.page(request, template, told, status=status)
-
-    def text(self, request: Request, template: str, facts: Mapping[str, object]) -> str:
-        """A piece of a page, for what is sent while it is open."""
-        return self._frame.text(request, template, facts)
 
 
 class CardholderPages:

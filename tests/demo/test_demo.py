@@ -50,7 +50,8 @@ def test_the_demonstration_keeps_its_word(tmp_path: Path) -> None:
     assert summary["as_claimed"] is True
     acts = {claim["act"].partition(":")[0] for claim in summary["claims"]}
     assert acts == {
-        checks.OPENING, checks.TOWN, checks.FRAUD, checks.CRASH, checks.WHY, checks.CHECKUP
+        checks.OPENING, checks.TOWN, checks.FRAUD, checks.CRASH, checks.WHY, checks.CHECKUP,
+        checks.FACES,
     }  # fmt: skip
     assert len(summary["claims"]) >= 50
     texted = [claim["claim"] for claim in summary["claims"] if "on the phone" in claim["claim"]]

@@ -50,7 +50,11 @@ def demo(
         bool, typer.Option("--fast", help="A smaller town and no pauses: about 20 seconds.")
     ] = False,
     keep_running: Annotated[
-        bool, typer.Option("--keep-running", help="Leave the server on at the end, until Ctrl-C.")
+        bool,
+        typer.Option(
+            "--keep-running",
+            help="Leave the server on at the end, until Ctrl-C; so it is at a terminal anyway.",
+        ),
     ] = False,
     data: Annotated[
         Path | None, typer.Option(help="Keep the data here; default: a folder that goes away.")
@@ -110,7 +114,10 @@ class Evening:
         self._console: Final = console
         self._language: Final = language
         self._is_json: Final = is_json
-        self._keeps: Final = keeps
+        #: A person who sits at a terminal is left with the pages; a script is not kept waiting.
+        self._stays: Final = keeps or (
+            not is_json and console.is_terminal and sys.stdin.isatty() and plan.beat_seconds > 0
+        )
 
     async def hold(self, folder: Path) -> int:
         """Hold it; the exit code."""
@@ -131,7 +138,7 @@ class Evening:
         try:
             await show.play()
             self._conclude(show, server, time.monotonic() - began)
-            if self._keeps and show.claims.held:
+            if self._stays and show.claims.held:
                 await self._stay(server)
         finally:
             await asyncio.to_thread(server.stop)
@@ -201,17 +208,20 @@ class Evening:
             else f"demo: done; all {total} claims held ({seconds:.0f} s)"
         )
         self._console.print(done, style="bold green")
-        lines = self._try_now(show, server) if self._keeps else _TRY_NEXT
+        lines = self._try_now(show, server) if self._stays else _TRY_NEXT
         self._console.print("接下来试试：" if is_zh else "Try next:")
         for line in lines:
             self._console.print(f"  {line}", markup=False)
 
     def _try_now(self, show: Show, server: Server) -> tuple[str, ...]:
         """Lines that work against the server while it is kept running."""
-        # The pages for cardholders and for the desk are listed here once they exist.
+        customer, operator = show.faces.links(show.whose) if show.whose is not None else ("", "")
+        is_zh = self._language == "zh"
         auth = f"-H 'Authorization: Bearer {show.key}'"
         doors = f"--connect {server.host}:{server.port} --http {server.http}"
         return (
+            f"{customer}  ({'持卡人页面' if is_zh else 'the cardholder page'})",
+            f"{operator}  ({'运营控制台' if is_zh else 'the console'})",
             f"curl -s {auth} {server.http}/v1/cards/{show.card_id}/controls",
             f"curl -s {auth} '{server.http}/v1/authorizations?decision=decline&limit=3'",
             f"curl -s {server.http}/metrics | grep zhiwei",

@@ -22,6 +22,7 @@ from zhiwei.demo.crash import (
     flood,
     resend,
 )
+from zhiwei.demo.faces import Faces, Whose
 from zhiwei.demo.server import Server, ServerError
 from zhiwei.gateways.http.times import instant_text
 from zhiwei.gateways.iso8583.dialect import Dialect, named
@@ -115,6 +116,9 @@ class Show:
         self.key = ""
         #: A card of the show, for whoever wants to look on.
         self.card_id = ""
+        self.faces: Final = Faces(server, self.claims)
+        #: Whose pages were shown; None before that.
+        self.whose: Whose | None = None
         self._hero: Account | None = None
         self._now_ms = 0
 
@@ -134,6 +138,7 @@ class Show:
             await self._crash(bank, friday + 3)
             await self._explain(bank, why)
             await self._checkup(bank)
+            await self._pages(bank, why)
         finally:
             bank.door.close()
 
@@ -451,6 +456,15 @@ class Show:
                 f"({before['grade_word']['en']}) → {after['score']} ({after['grade_word']['en']})",
             ),
         )
+
+    async def _pages(self, bank: Bank, card_id: str) -> None:
+        """Both faces, opened and used as people do."""
+        self._title("两张面孔", "The two faces")
+        path = f"/v1/authorizations?card={card_id}&decision=decline&limit=1"
+        refused = (await bank.door.acall("GET", path)).rows[0]["id"]
+        card = (await bank.door.acall("GET", f"/v1/cards/{card_id}")).document
+        self.whose = Whose(card["cardholder"], card_id, refused)
+        await self.faces.show(self.whose)
 
     async def _examined(self, bank: Bank, hero: Account) -> Document:
         body = {"cardholder": hero.cardholder_id, "mode": "full"}

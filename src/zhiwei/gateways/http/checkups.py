@@ -108,25 +108,32 @@ async def run(request: Request, house: TheHouse, caller: TheCaller, body: Checku
     holder = reachable_cardholder(house, caller, body.cardholder)
 
     async def work() -> Made:
-        now_ms = house.clock.now_ms()
-        states = [as_of_now(house, state) for state in cards_of(house, holder.id)]
         device = None if body.device is None else body.device.model_dump()
-        report = await run_in_threadpool(
-            house.rooms.examine,
-            states,
-            lambda state: _entries(house, state, now_ms - _LOOKED_BACK_MS),
-            body.mode,
-            device,
-            now_ms,
-        )
-        checkup_id = house.mint.new("chk", now_ms)
-        document = _document(house, checkup_id, holder.id, report, states)
-        record = Checkup(checkup_id, now_ms, holder.id, json.dumps(document, ensure_ascii=False))
-        summary = json.dumps({"score": document["score"], "mode": body.mode})
-        audit = Audit("security_checkup.run", holder.id, "", summary)
-        return Made(document, (record,), (audit,))
+        return await run_in_threadpool(examined, house, holder.id, body.mode, device)
 
     return await once(request, house, caller, "security_checkups", work)
+
+
+def examined(house: House, cardholder: str, mode: str, device: Document | None = None) -> Made:
+    """Look over all cards of a person, `quick` or `full`: the report, and what is to be kept of it.
+
+    It reads; for a thread.
+    """
+    now_ms = house.clock.now_ms()
+    states = [as_of_now(house, state) for state in cards_of(house, cardholder)]
+    report = house.rooms.examine(
+        states,
+        lambda state: _entries(house, state, now_ms - _LOOKED_BACK_MS),
+        mode,
+        device,
+        now_ms,
+    )
+    checkup_id = house.mint.new("chk", now_ms)
+    document = _document(house, checkup_id, cardholder, report, states)
+    record = Checkup(checkup_id, now_ms, cardholder, json.dumps(document, ensure_ascii=False))
+    summary = json.dumps({"score": document["score"], "mode": mode})
+    audit = Audit("security_checkup.run", cardholder, "", summary)
+    return Made(document, (record,), (audit,))
 
 
 @router.get("", **call(EVERYBODY, ListOf[CheckupShape]), summary="List security check-ups")

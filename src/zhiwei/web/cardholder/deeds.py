@@ -85,23 +85,14 @@ class Deeds:
     async def asked(self, visit: Visit, name: str, fields: Fields) -> Response:
         """Carry out a form; what loosens goes on to the page that asks for proof."""
         kind = self._kind(name)
-        cards = [visit.card] if visit.card is not None else list(visit.cards)
         if visit.card is None and not kind.for_all:
             raise BadFormError("form.unknown")
-        needs_proof = False
-        waits = False
-        for card in cards:
-            result = await self._carried_out(visit, card, kind, fields, is_strong=False)
-            if result.rejection is Rejection.STRONG_AUTHENTICATION_REQUIRED:
-                needs_proof = True
-                break
-            _raise_for(result)
-            waits = waits or _waits(result)
-        if needs_proof and visit.is_contact:
-            raise BadFormError("form.contact_may_not")
-        if needs_proof:
+        results = await self._carried_out(visit, kind, fields, is_strong=False)
+        if any(r.rejection is Rejection.STRONG_AUTHENTICATION_REQUIRED for r in results):
+            if visit.is_contact:
+                raise BadFormError("form.contact_may_not")
             return await self._kept(visit, name, fields)
-        return self._done(visit, kind, fields, waits=waits)
+        return self._done(visit, kind, fields, results)
 
     async def told(self, request: Request, session: Session, deed: Deed) -> dict[str, Any]:
         """What a change that waits for proof is, for the page that asks."""
@@ -120,14 +111,13 @@ class Deeds:
         visit = await self.home.pages.visit(request, card=deed.card)
         kind = self._kind(deed.name)
         fields: dict[str, list[str]] = json.loads(deed.form)
-        cards = [visit.card] if visit.card is not None else list(visit.cards)
-        waits = False
-        for card in cards:
-            result = await self._carried_out(visit, card, kind, fields, is_strong=True)
-            if visit.card is not None or result.rejection not in _NOTHING_TO_DO:
-                _raise_for(result)
-            waits = waits or _waits(result)
-        return self._done(visit, kind, fields, waits=waits)
+        try:
+            results = await self._carried_out(visit, kind, fields, is_strong=True)
+            return self._done(visit, kind, fields, results)
+        except (BadFormError, NotAllowedValueError) as error:
+            # What was proved cannot be done any more; the page it came from says so.
+            key, facts = why_not(error)
+            return self.home.pages.away(visit, _back(fields), key, **facts)
 
     def _kind(self, name: str) -> Kind:
         kind = self.kinds.get(name)
@@ -136,18 +126,22 @@ class Deeds:
         return kind
 
     async def _carried_out(
-        self, visit: Visit, card: CardState, kind: Kind, fields: Fields, *, is_strong: bool
-    ) -> Result:
-        change = kind.change(card, fields, visit.now_ms)
-        command = Command(
-            card.card_key,
-            change=change,
-            actor=visit.actor(is_strong=is_strong),
-            idempotency_key=_once_key(visit, card, kind, fields),
-            nonce=secrets.token_bytes(8),
-        )
-        (result,) = await self.home.house.submit([command])
-        return result
+        self, visit: Visit, kind: Kind, fields: Fields, *, is_strong: bool
+    ) -> list[Result]:
+        """What became of it on each card; all in one turn, so that all are stopped or none is."""
+        cards = [visit.card] if visit.card is not None else list(visit.cards)
+        actor = visit.actor(is_strong=is_strong)
+        commands = [
+            Command(
+                card.card_key,
+                change=kind.change(card, fields, visit.now_ms),
+                actor=actor,
+                idempotency_key=_once_key(visit, card, kind, fields),
+                nonce=secrets.token_bytes(8),
+            )
+            for card in cards
+        ]
+        return await self.home.house.submit(commands) if commands else []
 
     async def _kept(self, visit: Visit, name: str, fields: Fields) -> Response:
         """Keep the form until its sender has proved who they are."""
@@ -166,10 +160,14 @@ class Deeds:
         await run_in_threadpool(self.home.faces.add_deed, deed)
         return self.home.pages.away(visit, f"/me/prove/{deed.id}")
 
-    def _done(self, visit: Visit, kind: Kind, fields: Fields, *, waits: bool) -> Response:
-        back = field(fields, "back", "/me")
-        to = back if _OWN_PATH.fullmatch(back) else "/me"
-        return self.home.pages.away(visit, to, "done.waits" if waits else kind.done)
+    def _done(self, visit: Visit, kind: Kind, fields: Fields, results: list[Result]) -> Response:
+        tolerated = _NOTHING_TO_DO if kind.for_all else frozenset[Rejection]()
+        for result in results:
+            if result.rejection is not None and result.rejection not in tolerated:
+                raise BadFormError(f"rejected.{result.rejection.code}")
+        waits = any(_waits(result) for result in results)
+        said = "done.waits" if waits else kind.done
+        return self.home.pages.away(visit, _back(fields), said)
 
 
 def deed_routes(deeds: Deeds) -> APIRouter:
@@ -190,16 +188,10 @@ def deed_routes(deeds: Deeds) -> APIRouter:
     async def _answered(visit: Visit, name: str, fields: Fields) -> Response:
         try:
             return await deeds.asked(visit, name, fields)
-        except BadFormError as error:
-            return _sorry(visit, pages.say(visit, error.key, **error.facts), fields)
-        except NotAllowedValueError as error:
-            key = f"not_allowed.{error.code}"
-            return _sorry(visit, pages.say(visit, key, pointer=error.pointer), fields)
-
-    def _sorry(visit: Visit, why: str, fields: Fields) -> Response:
-        back = field(fields, "back", "/me")
-        to = back if _OWN_PATH.fullmatch(back) else "/me"
-        return pages.page(visit, "sorry.html", {"why": why, "back": to}, status=422)
+        except (BadFormError, NotAllowedValueError) as error:
+            key, facts = why_not(error)
+            told = {"why": pages.say(visit, key, **facts), "back": _back(fields)}
+            return pages.page(visit, "sorry.html", told, status=422)
 
     return router
 
@@ -208,10 +200,17 @@ def deed_routes(deeds: Deeds) -> APIRouter:
 _NOTHING_TO_DO: Final = frozenset({Rejection.STOP_NOT_FOUND, Rejection.CONTROL_NOT_FOUND})
 
 
-def _raise_for(result: Result) -> None:
-    """Raise for a change that the guardian rejected; the sentence says what to do."""
-    if result.rejection is not None and result.rejection not in _NOTHING_TO_DO:
-        raise BadFormError(f"rejected.{result.rejection.code}")
+def why_not(error: BadFormError | NotAllowedValueError) -> tuple[str, dict[str, object]]:
+    """Key and facts of the sentence that says why a form could not be carried out."""
+    if isinstance(error, BadFormError):
+        return error.key, error.facts
+    return f"not_allowed.{error.code}", {"pointer": error.pointer}
+
+
+def _back(fields: Fields) -> str:
+    """Where a form goes on: the page of ours that it names."""
+    back = field(fields, "back", "/me")
+    return back if _OWN_PATH.fullmatch(back) and "//" not in back else "/me"
 
 
 def _waits(result: Result) -> bool:

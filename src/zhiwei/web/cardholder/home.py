@@ -10,10 +10,11 @@ from fastapi.concurrency import run_in_threadpool
 from zhiwei.core.card_state import CardState, CardStatus
 from zhiwei.core.controls import CONTROL_TYPES
 from zhiwei.gateways.http.house import Document
+from zhiwei.web.cardholder.checkup import RING
+from zhiwei.web.cardholder.questions import open_questions
+from zhiwei.web.cardholder.stops import switch_stands
 from zhiwei.web.cardholder.visit import Home, Visit
 
-#: Circumference of the ring that shows the score (radius 42), in its own units.
-_RING: Final = 264
 _ALERTS: Final = frozenset(("balance_inquiry_alert", "balance_change_alert", "decline_alert"))
 
 
@@ -41,16 +42,11 @@ def home_facts(home: Home, visit: Visit) -> dict[str, Any]:
     told = home.house.words.checkup(report) if visit.cards else None
     return {
         "score": told,
-        "ring": 0 if told is None else told["score"] * _RING // 100,
+        "ring": 0 if told is None else told["score"] * RING // 100,
         "step": None if told is None else _step(told),
-        "questions": [
-            (card, question)
-            for card in visit.cards
-            for question in card.settings.challenges
-            if question.state.name in ("PENDING", "UNDELIVERABLE")
-        ],
+        "questions": open_questions(visit),
         "state_of": state_word,
-        "all_stopped": bool(visit.cards) and all(c.settings.stop for c in visit.cards),
+        "all_stopped": switch_stands(visit.cards),
         "is_known": bool(visit.cards),
     }
 

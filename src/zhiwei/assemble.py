@@ -319,6 +319,7 @@ async def _serve(
     finally:
         # HTTP ends while the engine still answers; then the lines, and messages, whose last events
         # are sent by the next start; then the engine itself.
+        doors.faces.end_streams()
         await asyncio.to_thread(http.stop)
         await iso8583.stop()
         await asyncio.to_thread(doors.stop_messaging)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, final
 
@@ -46,12 +47,13 @@ class Faces:
         self._sends_sms: Final = "sms" in delivery.channels
         self._clock: Final = clock
         self._store: Final = SqliteFaceStore(data_dir)
+        self._end_streams: Callable[[], None] | None = None
 
     def hang(self, api: FastAPI, house: House, host: str, port: int) -> None:
         """Hang the pages beside the API, which listens there."""
         site = self._settings.site or _site_of(host, port)
         parts = FaceParts(self._store, site, self._settings, self._sends_sms)
-        open_faces(api, house, parts)
+        self._end_streams = open_faces(api, house, parts)
 
     async def tidy(self) -> None:
         """Delete what is over, now and then, until it is cancelled."""
@@ -61,6 +63,11 @@ class Faces:
                 await asyncio.to_thread(self._store.forget, self._clock.now_ms())
             except StoreUnavailableError as error:
                 _log.error("faces_not_tidied", error=str(error))
+
+    def end_streams(self) -> None:
+        """Send home who listens to open pages; before the door closes, from any thread."""
+        if self._end_streams is not None:
+            self._end_streams()
 
     def close(self) -> None:
         """Let go of the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,8 +49,12 @@ class FaceParts:
     sends_sms: bool
 
 
-def open_faces(api: FastAPI, house: House, parts: FaceParts) -> None:
-    """Hang the pages beside the API, under the same outermost door."""
+def open_faces(api: FastAPI, house: House, parts: FaceParts) -> Callable[[], None]:
+    """Hang the pages beside the API, under the same outermost door.
+
+    Returns what ends the streams of open pages, so that a door that closes waits for none; any
+    thread may call it.
+    """
     pages = _pages(house, parts)
     for prefix in PREFIXES:
         api.router.routes.append(_Under(prefix, pages))
@@ -57,6 +62,9 @@ def open_faces(api: FastAPI, house: House, parts: FaceParts) -> None:
     @api.get("/", include_in_schema=False)
     async def root() -> Response:
         return RedirectResponse("/me", 303)
+
+    end_streams: Callable[[], None] = pages.state.console.watch.stop
+    return end_streams
 
 
 class _Under(BaseRoute):

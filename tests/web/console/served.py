@@ -38,7 +38,7 @@ class Served:
         house = replace(self.desk.world.house, keep=self._keep, metrics=Metrics().registry)
         app = app_of(house, self.visitors)
         self._watch = app.state.console.watch
-        self._thread = HttpThread(app, "127.0.0.1", 0)
+        self._thread = HttpThread(lambda _host, _port: app, "127.0.0.1", 0)
         _, port = self._thread.start()
         self.site = f"http://localhost:{port}"
 

@@ -54,7 +54,7 @@ class Visitor:
     def _call(self, method: str, path: str, body: bytes | None) -> httpx.Response:
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app)
-            cookies = {COOKIE: self.cookie, "language": self.language}
+            cookies = {COOKIE: self.cookie, "zwl": self.language}
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://desk", cookies=cookies
             ) as client:
@@ -347,7 +347,7 @@ async def _first_news(room: Room, visitor: Visitor) -> str:
             if b"event: news" in body:
                 is_over.set()
 
-    cookie = f"{COOKIE}={visitor.cookie}; language=en".encode()
+    cookie = f"{COOKIE}={visitor.cookie}; zwl=en".encode()
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},

@@ -26,7 +26,7 @@ _STATUSES: Final = ("active", "closed", "lost", "frozen")
 
 
 def card_routes(console: Console) -> APIRouter:
-    """Cards, customers and single decisions."""
+    """Cards and customers."""
     router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
     house = console.house
 
@@ -68,6 +68,14 @@ def card_routes(console: Console) -> APIRouter:
         await console.note(session, looked_at_customer(holder))
         states = await run_in_threadpool(cards_of, house, holder)
         return await console.page(request, session, "customer.html", holder=found, states=states)
+
+    return router
+
+
+def decision_routes(console: Console) -> APIRouter:
+    """Single decisions: why, and what if."""
+    router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
+    house = console.house
 
     @router.get("/decisions/{decision}")
     async def explain(request: Request, decision: str) -> Response:

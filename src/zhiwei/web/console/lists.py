@@ -21,7 +21,7 @@ _VIAS: Final = ("iso8583", "http", "sms", "app", "console", "cli")
 
 
 def list_routes(console: Console) -> APIRouter:
-    """Decisions, search and the audit trail."""
+    """Decisions."""
     router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
     house = console.house
 
@@ -56,6 +56,14 @@ def list_routes(console: Console) -> APIRouter:
         await console.note(session, exported("decisions", wanted.query(), len(page.rows)))
         return _sheet("decisions", await run_in_threadpool(decisions_sheet, page.rows))
 
+    return router
+
+
+def search_routes(console: Console) -> APIRouter:
+    """The search box."""
+    router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
+    house = console.house
+
     @router.get("/search")
     async def find(
         request: Request, q: str = "", cards: str = "", customers: str = "", entries: str = ""
@@ -76,6 +84,14 @@ def list_routes(console: Console) -> APIRouter:
         return await console.page(
             request, session, "search.html", hits=hits, entry=_row_of(console, hits)
         )
+
+    return router
+
+
+def audit_routes(console: Console) -> APIRouter:
+    """The audit trail."""
+    router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
+    house = console.house
 
     @router.get("/audit")
     async def audit(request: Request, before: str = "") -> Response:

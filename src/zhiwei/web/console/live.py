@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
@@ -41,6 +41,8 @@ def live_routes(console: Console) -> APIRouter:
     @router.get("/live")
     async def stream(request: Request) -> Response:
         session = await console.operator(request)
+        if console.watch.is_full:
+            raise HTTPException(503)
         news = _events(console, request, session.id)
         return StreamingResponse(news, media_type="text/event-stream", headers=_NO_BUFFER)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from zhiwei.web.console.cards import card_routes
+from zhiwei.web.console.cards import card_routes, decision_routes
 from zhiwei.web.console.context import Console
-from zhiwei.web.console.lists import list_routes
+from zhiwei.web.console.lists import audit_routes, list_routes, search_routes
 from zhiwei.web.console.live import live_routes
-from zhiwei.web.console.work import case_routes, operator_routes, post_routes
+from zhiwei.web.console.work import case_routes, case_work_routes, operator_routes, post_routes
 
 
 def console_router(console: Console) -> APIRouter:
@@ -17,8 +17,12 @@ def console_router(console: Console) -> APIRouter:
     for routes in (
         live_routes,
         list_routes,
+        search_routes,
+        audit_routes,
         card_routes,
+        decision_routes,
         case_routes,
+        case_work_routes,
         post_routes,
         operator_routes,
     ):

@@ -195,7 +195,7 @@ class Watch:
         Raises:
             TooManyListenersError: LISTENERS_MAX listen already.
         """
-        if len(self._listeners) >= LISTENERS_MAX:
+        if self.is_full:
             raise TooManyListenersError
         self._loop = asyncio.get_running_loop()
         listener = Listener()
@@ -223,6 +223,11 @@ class Watch:
     def _wake_all(self) -> None:
         for listener in self._listeners:
             listener.wake()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else can listen now."""
+        return len(self._listeners) >= LISTENERS_MAX
 
     @property
     def listeners(self) -> int:

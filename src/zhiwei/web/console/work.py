@@ -79,6 +79,14 @@ def case_routes(console: Console) -> APIRouter:
             problem=problem if problem in ("note", "closed") else "",
         )
 
+    return router
+
+
+def case_work_routes(console: Console) -> APIRouter:
+    """What is done with a case."""
+    router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
+    house = console.house
+
     @router.post("/cases/{case}/{step}")
     async def work(request: Request, case: str, step: str) -> Response:
         session = await console.operator(request)

@@ -98,7 +98,7 @@ function chart(place) {
     animation: false,
     aria: { enabled: false, decal: { show: true } },
     textStyle: { color: ink },
-    legend: { type: "scroll", textStyle: { color: ink } },
+    legend: { type: "scroll", top: 0, textStyle: { color: ink } },
     grid: { left: 40, right: 12, top: 40, bottom: 28 },
     xAxis: { type: "category", data: rows.map((row) => row.cells[0].textContent.trim().slice(11, 16)), axisLabel: { color: ink } },
     yAxis: { type: "value", minInterval: 1, axisLabel: { color: ink }, splitLine: { lineStyle: { color: line } } },

@@ -30,6 +30,7 @@ from zhiwei.gateways.http.signatures import PURPOSE
 from zhiwei.gateways.in_force import InForce
 from zhiwei.gateways.response_codes import load as load_response_codes
 from zhiwei.guardian import guardian_under
+from zhiwei.messaging.contacts import settler
 from zhiwei.messaging.conversation import Conversation
 from zhiwei.messaging.reply import Taken
 from zhiwei.ports import ApiKey, Record
@@ -100,6 +101,7 @@ class Town:
             read_command=read_command,
             counts=self.counts,
             clock=self.clock,
+            settle=settler(self.reader, self._keep, self.clock),
         )
         transport = httpx.ASGITransport(app=build_app(self._house()))
         self._client: Final = httpx.AsyncClient(transport=transport, base_url="http://bench")

@@ -14,6 +14,7 @@ from tests.gateways.http.house import NOON, WORDS, World
 
 from zhiwei.gateways.http.app import build_app
 from zhiwei.gateways.http.house import MessageDesk
+from zhiwei.messaging.contacts import settler
 from zhiwei.messaging.conversation import Conversation
 from zhiwei.messaging.entry import MessagingEntry
 from zhiwei.messaging.model import SMS, Change, Message, Planned, Status
@@ -40,6 +41,7 @@ class PostOffice:
             read_command=read_command,
             counts=self.store,
             clock=world.clock,
+            settle=settler(world.house.reader, world.house.keep, world.clock),
         )
         entry = MessagingEntry(
             self.store,

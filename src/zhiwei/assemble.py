@@ -172,7 +172,13 @@ async def run_house(
             metrics=metrics.registry,
             unready=metrics.unready,
             test_clock=clock if isinstance(clock, ManualClock) else None,
-            messages=MessageDesk(messages, messaging.replay, messaging.inbound, messaging.queue),
+            messages=MessageDesk(
+                messages,
+                messaging.replay,
+                messaging.inbound,
+                messaging.queue,
+                sends_sms="sms" in delivery.channels,
+            ),
             rehearse=lambda state, command, at_ms: guardian_under(standing.now().policy).step(
                 state, NOTHING_RELATED, command, at_ms
             ),

@@ -57,6 +57,7 @@ class PostOffice:
                 lambda ids: self._from_elsewhere(entry.replay(ids)),
                 lambda *message: self._from_elsewhere(entry.inbound(*message)),
                 lambda messages: self._from_elsewhere(entry.queue(messages)),
+                sends_sms=True,
             )
         )
         self._thread = threading.Thread(target=self.loop.run_forever)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.gateways.http.house import DAY, HOUR, NOON, OTHER_PAN, PAN, WORDS
@@ -33,6 +34,9 @@ from zhiwei.messaging.settings import AlertSettings, BudgetSettings
 from zhiwei.messaging.texts import Texts
 from zhiwei.messaging.tries import TRIES_MAX
 from zhiwei.ports import ContactConsent, TrustedContact
+from zhiwei.stores.faces import SqliteFaceStore
+from zhiwei.web.sign_in.model import Face
+from zhiwei.web.sign_in.people import HousePeople
 from zhiwei.words import LANGUAGES, catalogue
 
 MEI = "+8613900139000"
@@ -382,3 +386,23 @@ def test_each_side_writes_its_own_word(town: Town, holder: str) -> None:
     assert kept is not None
     keep(town, kept[0])
     assert state(town) is ContactState.ENDED
+
+
+def test_who_agreed_signs_in_as_a_contact_and_nobody_else_does(
+    town: Town, holder: str, tmp_path: Path
+) -> None:
+    """By the number, where it is no cardholder's own; who left or was never asked is nobody."""
+    store = SqliteFaceStore(tmp_path)
+    people = HousePeople(town.world.house.reader, store)
+    named, said = records(holder)
+    keep(town, named, said)
+    assert (people.by_phone(MEI), people.of(Face.CONTACT, named.id)) == (None, None)
+    keep(town, replace(said, agreed_ms=NOON))
+    person = people.by_phone(MEI)
+    assert person is not None
+    assert (person.face, person.subject, person.cardholder) == (Face.CONTACT, named.id, holder)
+    assert people.of(Face.CONTACT, named.id) == person
+    assert people.by_oidc(Face.CONTACT, named.id) is None
+    keep(town, replace(named, ended_ms=NOON + 1))
+    assert (people.by_phone(MEI), people.of(Face.CONTACT, named.id)) == (None, None)
+    store.close()

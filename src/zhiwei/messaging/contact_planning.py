@@ -35,12 +35,12 @@ class ContactPlanning:
         self._texts: Final = texts
 
     def planned(
-        self, row: EventRow, state: CardState, holder: Cardholder, now_ms: int, budgets: Budgets
+        self, row: EventRow, state: CardState, holder: Cardholder, budgets: Budgets
     ) -> list[Planned]:
         """One message to each contact who agreed before the event; those who know it get none."""
         if not is_for_contacts(row):
             return []
-        contacts = agreed_contacts(self._reader, holder.id, now_ms)
+        contacts = agreed_contacts(self._reader, holder.id)
         by = self._stopped_by(row) if contacts else ""
         return [
             self._one(row, state, holder, contact, budgets)

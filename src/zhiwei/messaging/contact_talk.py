@@ -50,7 +50,7 @@ class ContactTurn:
     @property
     def agreed(self) -> list[Contact]:
         """Those who trust this number now."""
-        return [c for c in self.contacts if c.state(self.now_ms) is ContactState.AGREED]
+        return [c for c in self.contacts if c.is_agreed]
 
 
 @final

@@ -80,11 +80,16 @@ class Contact:
         """When the first side ended it; 0 = neither did."""
         return min([at_ms for at_ms in (self.named.ended_ms, self.said.ended_ms) if at_ms] or [0])
 
+    @property
+    def is_agreed(self) -> bool:
+        """Whether both sides want it, and neither has ended it; no time alone changes that."""
+        return self.said.agreed_ms > 0 and not self.ended_ms
+
     def state(self, now_ms: int) -> ContactState:
         """Where it stands at an instant (UTC ms)."""
         if self.ended_ms:
             return ContactState.ENDED
-        if self.said.agreed_ms:
+        if self.is_agreed:
             return ContactState.AGREED
         is_old = now_ms >= self.named.created_ms + INVITATION_MS
         return ContactState.ENDED if is_old else ContactState.INVITED
@@ -130,10 +135,9 @@ def contacts_of(reader: Reader, cardholder: str) -> list[Contact]:
     return [Contact(one, said) for one, said in both if said is not None]
 
 
-def agreed_contacts(reader: Reader, cardholder: str, now_ms: int) -> list[Contact]:
+def agreed_contacts(reader: Reader, cardholder: str) -> list[Contact]:
     """Those who are told, and may stop a card; oldest first."""
-    found = contacts_of(reader, cardholder)
-    return [c for c in reversed(found) if c.state(now_ms) is ContactState.AGREED]
+    return [c for c in reversed(contacts_of(reader, cardholder)) if c.is_agreed]
 
 
 def contacts_with(reader: Reader, number: str) -> list[Contact]:
@@ -230,8 +234,3 @@ def contact_message(contact: Contact, kind: str, text: str, now_ms: int) -> Mess
         created_ms=now_ms,
         expires_ms=now_ms + INVITATION_MS if kind == INVITED else 0,
     )
-
-
-def newest(contacts: Sequence[Contact], state: ContactState, now_ms: int) -> Contact | None:
-    """The newest contact of a list (newest first) in a state."""
-    return next((c for c in contacts if c.state(now_ms) is state), None)

@@ -154,7 +154,7 @@ class Planner:
             return self._nowhere(row, holder.locale, "there is no address to ask at")
         planned += self._not_wanted(telling, {address.tag for address in addresses})
         if SMS in self._channels:
-            planned += self._contacts.planned(row, state, holder, now_ms, budgets)
+            planned += self._contacts.planned(row, state, holder, budgets)
         return planned
 
     def _chosen(self, telling: _Telling) -> list[str]:

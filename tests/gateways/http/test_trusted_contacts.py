@@ -35,7 +35,7 @@ def path(holder: str) -> str:
     return f"/v1/cardholders/{holder}/trusted_contacts"
 
 
-def named(client: Client, holder: str, phone: str = MEI, **headers: str) -> Any:  # noqa: ANN401 - JSON
+def named(client: Client, holder: str, phone: str = MEI, **headers: str) -> Any:  # noqa: ANN401 - whatever JSON holds
     """A contact who was just named."""
     answer = client.post(path(holder), {"name": "韩梅梅", "phone": phone}, **headers)
     assert answer.status_code == 201, answer.text
@@ -57,7 +57,7 @@ def reference(world: World, contact: str) -> str:
     return found.reference
 
 
-def agrees(world: World, contact: str, phone: str = MEI) -> Any:  # noqa: ANN401 - JSON
+def agrees(world: World, contact: str, phone: str = MEI) -> Any:  # noqa: ANN401 - whatever JSON holds
     """What comes of the contact's reply."""
     body = {"from": phone, "text": f"同意 {reference(world, contact)}"}
     return world.issuer.post("/v1/inbound_messages", body).json()

@@ -172,7 +172,7 @@ async def run_house(
             metrics=metrics.registry,
             unready=metrics.unready,
             test_clock=clock if isinstance(clock, ManualClock) else None,
-            messages=MessageDesk(messages, messaging.replay, messaging.inbound, messaging.queue),
+            messages=_message_desk(messages, messaging, delivery),
             rehearse=lambda state, command, at_ms: guardian_under(standing.now().policy).step(
                 state, NOTHING_RELATED, command, at_ms
             ),
@@ -196,6 +196,19 @@ async def run_house(
             partial(_stop_messaging, messaging, messages),
         )
         await _serve(doors, options, announce, until)
+
+
+def _message_desk(
+    reader: SqliteMessageReader, messaging: MessagingProcess, delivery: MessagingSettings
+) -> MessageDesk:
+    """The messaging process as the HTTP door sees it."""
+    return MessageDesk(
+        reader,
+        messaging.replay,
+        messaging.inbound,
+        messaging.queue,
+        sends_sms="sms" in delivery.channels,
+    )
 
 
 def _policy_desk(

@@ -51,6 +51,10 @@ class PathEntry(Protocol):
         """Carry out all or none."""
         ...
 
+    def settle_contact(self, contact_id: str, word: str) -> Awaitable[None]:
+        """A trusted contact said `agree` or `end` by text message."""
+        ...
+
     def gone(self, subscription: str) -> Awaitable[None]:
         """The endpoint of a subscription said that it is there no more (410)."""
         ...
@@ -101,6 +105,7 @@ class Messaging:
             read_command=read_command,
             counts=self._store,
             clock=around.clock,
+            settle=around.path.settle_contact,
             observe=metrics.inbound,
         )
         planner = Planner(

@@ -59,6 +59,57 @@ class MessagePreferences:
 
 
 @dataclass(frozen=True)
+class TrustedContact:
+    """A person who is told of what matters on a cardholder's cards (信任联系人): the holder's word.
+
+    The contact's own word is a `ContactConsent` of the same id. Each side writes its own record
+    only, so that of two who speak at once neither takes back what the other said.
+    """
+
+    id: str
+    #: When the cardholder named the contact, and the invitation was made.
+    created_ms: int
+    #: The cardholder.
+    subject: str
+    name: str
+    #: E.164, never empty; never in a log. Another number is another contact.
+    phone: str
+    #: `zh` or `en`.
+    locale: str
+    #: Six digits that the contact's consent must carry.
+    reference: str
+    #: When the cardholder ended it; 0 = never.
+    ended_ms: int = 0
+
+
+@dataclass(frozen=True)
+class ContactConsent:
+    """What a trusted contact said; listed under the contact's number."""
+
+    #: The `TrustedContact`'s.
+    id: str
+    created_ms: int
+    #: E.164 of the contact; never in a log.
+    subject: str
+    #: When the contact agreed, and when they ended or refused it; 0 = never.
+    agreed_ms: int = 0
+    ended_ms: int = 0
+
+
+@dataclass(frozen=True)
+class FacePreferences:
+    """How a cardholder wants to see the page."""
+
+    #: The cardholder's.
+    id: str
+    created_ms: int
+    #: Elder mode (长辈模式): large text and fewer choices.
+    elder: bool = False
+    #: `auto`, `light` or `dark`.
+    theme: str = "auto"
+
+
+@dataclass(frozen=True)
 class ApiKey:
     """A key of the HTTP door; the secret itself is kept nowhere."""
 
@@ -202,7 +253,8 @@ class CaseFile:
 
 Record: TypeAlias = (
     "KeyCheck | PolicyText | Cardholder | ApiKey | Checkup | StoredAnswer | Subscription"
-    " | MessagePreferences | CaseFile | PolicyChange"
+    " | MessagePreferences | CaseFile | PolicyChange | TrustedContact | ContactConsent"
+    " | FacePreferences"
 )
 R = TypeVar(
     "R",
@@ -216,6 +268,9 @@ R = TypeVar(
     MessagePreferences,
     CaseFile,
     PolicyChange,
+    TrustedContact,
+    ContactConsent,
+    FacePreferences,
 )
 
 
@@ -384,8 +439,8 @@ class Reader(Protocol):
     ) -> list[R]:
         """Records of a kind, greatest id first (ids begin with their time); of one subject or all.
 
-        The subject of a key or check-up is its `subject`, that of a cardholder the phone number,
-        that of a change of policy its state.
+        The subject of a key, check-up, trusted contact or consent is its `subject`, that of a
+        cardholder the phone number, that of a change of policy its state.
         """
         ...
 

@@ -38,11 +38,11 @@ def spoiled() -> InboundReport:
 def test_a_house_that_loosens_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a message could speak as the app does, a lock's question would be answered with yes."""
 
-    def command(turn: object, state: CardState, change: Change, operation: str) -> Command:
+    def command(state: CardState, change: Change, *_told: str) -> Command:
         actor = Actor(state.settings.profile.cardholder, Via.APP, is_strong=True)
         return Command(state.card_key, change=change, actor=actor, nonce=bytes(8))
 
-    monkeypatch.setattr(conversation, "_command", command)
+    monkeypatch.setattr(conversation, "command", command)
     assert spoiled().loosened
 
 

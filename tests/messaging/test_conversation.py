@@ -14,6 +14,7 @@ from zhiwei.core.command import Actor, LiftStop, MarkUndeliverable, Via
 from zhiwei.core.command import Command as CardCommand
 from zhiwei.core.ids import card_key_of
 from zhiwei.core.policy import DEFAULT_POLICY, Policy
+from zhiwei.messaging.contacts import settler
 from zhiwei.messaging.conversation import Conversation
 from zhiwei.messaging.model import SMS, Inbound, Planned
 from zhiwei.messaging.numbers import e164, may_be_answered, sender_number
@@ -55,6 +56,7 @@ class Town:
             read_command=read_command,
             counts=self.counts,
             clock=self.world.clock,
+            settle=settler(self.world.house.reader, self.world.house.keep, self.world.clock),
             observe=self.outcomes.append,
         )
 

@@ -179,6 +179,27 @@ def test_a_text_message_is_carried_out_at_the_house_s_instant(tmp_path: Path) ->
         assert issuer.call("GET", f"/v1/cards/{card}")["stopped"]
 
 
+def test_a_trusted_contact_agrees_and_stops_through_both_processes(tmp_path: Path) -> None:
+    """What a contact writes is kept by the serving process and seen by the other one at once."""
+    program = Program(tmp_path / "house")
+    key = program.key("issuer")
+    with program.serving("--test-mode") as doors, Issuer(doors, key) as issuer:
+        card = issuer.card()
+        holder = issuer.call("GET", f"/v1/cards/{card}")["cardholder"]
+        path = f"/v1/cardholders/{holder}/trusted_contacts"
+        contact = issuer.call("POST", path, {"name": "韩梅梅", "phone": "13900139000"})
+        words = contact["invitation"]["text"]
+        reference = words[words.index("同意回复") :].removeprefix("同意回复：同意")[:6]
+        said = [
+            issuer.call("POST", "/v1/inbound_messages", {"from": "13900139000", "text": text})
+            for text in (f"同意{reference}", "ZF#0048", "退订", "ZF#0048")
+        ]
+        outcomes = ["contact_agreed", "stopped", "contact_left", "neutral"]
+        assert [one["outcome"] for one in said] == outcomes
+        assert issuer.call("GET", f"/v1/cards/{card}/stop")["source"] == "contact"
+        assert issuer.call("GET", path)["data"][0]["state"] == "ended"
+
+
 def test_an_endpoint_that_is_gone_is_switched_off(tmp_path: Path, receiver: Receiver) -> None:
     """It answers 410; the server keeps that, and says so."""
     program = Program(tmp_path / "house")

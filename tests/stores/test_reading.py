@@ -24,6 +24,8 @@ from zhiwei.ports import (
     Cardholder,
     CaseFile,
     Checkup,
+    ContactConsent,
+    FacePreferences,
     MessagePreferences,
     PolicyChange,
     PolicyText,
@@ -31,6 +33,7 @@ from zhiwei.ports import (
     Store,
     StoredAnswer,
     Subscription,
+    TrustedContact,
 )
 
 T = TypeVar("T", int, str)
@@ -125,6 +128,9 @@ RECORDS: list[Record] = [
     PolicyText("default-1", NOON, "name = 'default'"),
     PolicyChange("pch_1", NOON, "op_1", "why", "{}", "a-1", "default-2", 0, state="adopted"),
     MessagePreferences("ch_1", NOON, '{"balance_changed": ["push"]}', "22:00", "07:00"),
+    TrustedContact("contact_1", NOON, "ch_1", "韩梅", "+8613900000001", "zh", "123456"),
+    ContactConsent("contact_1", NOON, "+8613900000001", NOON + 1, NOON + 2),
+    FacePreferences("ch_1", NOON, elder=True, theme="dark"),
     CaseFile("chg_1", NOON, "op_1", NOON + 1, "op_1", "called the customer"),
 ]
 
@@ -171,3 +177,17 @@ def test_a_cardholder_is_listed_under_the_phone_number(store: Store) -> None:
     done(store.keep(people, [], STAFF, NOON))
     found = store.reader().records(Cardholder, subject="+8613800000001")
     assert found == [people[1]]
+
+
+def test_trusted_contacts_are_listed_by_holder_and_their_consents_by_number(store: Store) -> None:
+    """Whom to tell is asked by cardholder, who wrote a text message is asked by number."""
+    numbers = [f"+861390000000{n}" for n in range(3)]
+    named = [
+        TrustedContact(f"contact_{n}", NOON, f"ch_{n % 2}", "", number, "zh", "123456")
+        for n, number in enumerate(numbers)
+    ]
+    said = [ContactConsent(f"contact_{n}", NOON, number) for n, number in enumerate(numbers)]
+    done(store.keep([*named, *said], [], STAFF, NOON))
+    reader = store.reader()
+    assert reader.records(TrustedContact, subject="ch_0") == [named[2], named[0]]
+    assert reader.records(ContactConsent, subject=numbers[1]) == [said[1]]

@@ -40,6 +40,8 @@ _BROKEN_EVERY: Final = 10
 _TOLD_MAX: Final = 10
 _DAY_HOURS: Final = 24
 _BAD: Final = ("loosened", "leaks", "crashes")
+#: A stop by the holder's number, or by a trusted contact's.
+_BY_TEXT: Final = (StopSource.SMS, StopSource.CONTACT)
 _FOUR_DIGITS: Final = re.compile(r"(?<!\d)\d{4}(?!\d)")
 
 
@@ -250,7 +252,9 @@ class _Sender:
     def _look_for_others(self, number: int, message: Forgery, text: str) -> None:
         """The reply to a registered number names no card of anybody else."""
         claimed = sender_number(message.sender)
-        others = tails_of(p for p in self._town.people if p.phone != claimed)
+        people = self._town.people
+        mine = tails_of(p for p in people if p.phone == claimed)
+        others = tails_of(p for p in people if p.phone != claimed) - mine
         asked = set(_FOUR_DIGITS.findall(message.text))
         if (others - asked) & set(_FOUR_DIGITS.findall(text)):
             self._leak(number, message, "somebody else's card was named")
@@ -262,7 +266,7 @@ class _Sender:
         """A message leaves stops and "no", and nothing else."""
         for row in self._town.reader.recent(after=self._position, limit=1000):
             change = row.entry.command.change
-            is_stop = isinstance(change, PlaceStop) and change.source is StopSource.SMS
+            is_stop = isinstance(change, PlaceStop) and change.source in _BY_TEXT
             is_no = isinstance(change, AnswerChallenge) and not change.is_yes
             if is_stop or is_no:
                 self._report.reductions += 1

@@ -27,6 +27,8 @@ _UNLOCKING: Final = (
     "是",
     "确认",
     "YES YES YES",
+    "AGREE {tail}00",
+    "同意{tail}11",
 )
 _MESSY: Final = (
     "ZF止付STOPYN是否#＃?？ 0123456789１２\u3000\u200b\u202e\u0000\u0007\n\r\t\ufeff😀ÅｙＮ٣①é"

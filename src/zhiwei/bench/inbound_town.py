@@ -30,9 +30,10 @@ from zhiwei.gateways.http.signatures import PURPOSE
 from zhiwei.gateways.in_force import InForce
 from zhiwei.gateways.response_codes import load as load_response_codes
 from zhiwei.guardian import guardian_under
+from zhiwei.messaging.contacts import settler
 from zhiwei.messaging.conversation import Conversation
 from zhiwei.messaging.reply import Taken
-from zhiwei.ports import ApiKey, Record
+from zhiwei.ports import ApiKey, ContactConsent, Record, TrustedContact
 from zhiwei.services import JUDGES
 from zhiwei.services.spend_limits import ALL_CHANNELS, reports
 from zhiwei.services.stop_payment import read_command
@@ -46,6 +47,7 @@ from zhiwei.zones import load_zone
 _START_MS: Final = 1_763_956_800_000
 #: Cards of each person; the last two share one phone.
 _CARDS: Final = (1, 1, 1, 2, 2, 3, 1, 1)
+_CONTACT_PHONE: Final = "+8613800009999"
 _ASKED: Final[Document] = {
     "kind": "purchase",
     "channel": "pos",
@@ -100,6 +102,7 @@ class Town:
             read_command=read_command,
             counts=self.counts,
             clock=self.clock,
+            settle=settler(self.reader, self._keep, self.clock),
         )
         transport = httpx.ASGITransport(app=build_app(self._house()))
         self._client: Final = httpx.AsyncClient(transport=transport, base_url="http://bench")
@@ -113,6 +116,7 @@ class Town:
     async def populate(self) -> None:
         """Register the people."""
         token = 0
+        holders: list[str] = []
         for number, count in enumerate(_CARDS):
             phone = f"+861380000{min(number, len(_CARDS) - 2):04d}"
             holder = await self._call("POST", "/v1/cardholders", {"phone": phone})
@@ -127,6 +131,17 @@ class Town:
                 person.cards.append(card["id"])
                 person.tails.append(tail)
             self.people.append(person)
+            holders.append(holder["id"])
+        await self._trust(holders[0], self.people[0])
+
+    async def _trust(self, cardholder: str, person: Person) -> None:
+        """Somebody without cards is a trusted contact (信任联系人), who may stop and no more."""
+        named = TrustedContact(
+            "contact_1", _START_MS, cardholder, "", _CONTACT_PHONE, "zh", "123456"
+        )
+        said = ContactConsent(named.id, _START_MS, _CONTACT_PHONE, _START_MS)
+        await self._keep((named, said), (), Actor("app", Via.APP, is_strong=True))
+        self.people.append(Person(_CONTACT_PHONE, [], person.tails, [], [], []))
 
     async def next_hour(self) -> None:
         """An hour later: stops are lifted in the app, old questions are over, new ones are open."""

@@ -21,7 +21,10 @@ _REPLY_FACTS: dict[str, int | str | list[str]] = {
     "time": "11-24 12:00",
     "reference": "ZF00123456",
     "minutes": 15,
+    "phone": "8000",
 }
+#: A cardholder as their trusted contact reads it.
+_CONTACT_OF = {"zh": "李*", "en": "L***"}
 
 
 class LanguageWord(StrEnum):
@@ -70,6 +73,7 @@ def texts(
 def _previews(settings: AlertSettings, language: str, channel: str) -> Iterator[dict[str, Any]]:
     """Every text of a language, with its size."""
     from zhiwei.core.event import NOT_FOR_CARDHOLDERS
+    from zhiwei.messaging.contact_planning import is_for_contacts
     from zhiwei.messaging.kinds import CHAT_KINDS
     from zhiwei.messaging.model import CHAT, SMS
     from zhiwei.messaging.samples import sample_card, samples
@@ -85,18 +89,24 @@ def _previews(settings: AlertSettings, language: str, channel: str) -> Iterator[
             text = made.of(sample.row, state, language, channel=channel)
             subject = "" if channel == SMS else text.subject
             yield _preview(f"message.{sample.name}", language, channel, subject, text.body)
+        if channel == SMS and is_for_contacts(sample.row):
+            told = made.for_contact(sample.row, state, _CONTACT_OF[language], language)
+            yield _preview(f"contact.{sample.name}", language, SMS, "", told)
         if kind in CHAT_KINDS:
             text = made.for_operators(sample.row, state, language)
             yield _preview(f"chat.{sample.name}", language, CHAT, text.subject, text.body)
     for key in catalogue(language) if channel == SMS else ():
-        if key.startswith("sms."):
-            yield _preview(key, language, SMS, "", words.text(key, language, _reply_facts(key)))
+        if key.startswith(("sms.", "contact.invited", "contact.ended")):
+            yield _preview(
+                key, language, SMS, "", words.text(key, language, _reply_facts(key, language))
+            )
 
 
-def _reply_facts(key: str) -> dict[str, int | str | list[str]]:
+def _reply_facts(key: str, language: str) -> dict[str, int | str | list[str]]:
     """Sample facts of a reply; a question has a reference of its own shape."""
-    reference = "123456" if key == "sms.which_question" else "ZF00123456"
-    return {**_REPLY_FACTS, "reference": reference}
+    is_short = key in ("sms.which_question", "contact.invited")
+    reference = "123456" if is_short else "ZF00123456"
+    return {**_REPLY_FACTS, "name": _CONTACT_OF[language], "reference": reference}
 
 
 def _preview(name: str, language: str, channel: str, subject: str, text: str) -> dict[str, Any]:

@@ -77,6 +77,8 @@ class StopSource(IntEnum):
     CHALLENGE = 2
     ISSUER = 3
     KILL_SWITCH = 4
+    #: By a trusted contact (信任联系人) of the cardholder.
+    CONTACT = 5
 
 
 @dataclass(frozen=True)

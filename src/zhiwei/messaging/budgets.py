@@ -29,6 +29,8 @@ class Tier(Enum):
     #: What quiet hours never mute.
     URGENT = "urgent"
     QUESTION = "question"
+    #: To a trusted contact.
+    CONTACT = "contact"
 
 
 @final
@@ -66,6 +68,9 @@ class Budgets:
         if tier is Tier.QUESTION:
             # Counted for itself alone: questions do not use up what alerts may.
             names[0], bounds[0] = f"question:{card}", settings.question_per_card_hour
+        elif tier is Tier.CONTACT:
+            # So are those to contacts, who must not use up the room of the cardholder.
+            names[0] = f"contact:{card}"
         elif tier is Tier.URGENT and not self._has_room(names[0], bounds[0]):
             names[0], bounds[0] = f"urgent:{card}", settings.question_per_card_hour
         for name, bound in zip(names, bounds, strict=True):

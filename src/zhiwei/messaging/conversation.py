@@ -6,32 +6,31 @@ question, and a stop is never lifted. Whoever writes from a number that nobody r
 neutral sentence whatever was sent: the house then looks at the number alone, never at the text, so
 that neither words nor time tell whether a card exists.
 
+A trusted contact's number (`contact_talk`) may stop the cards of those who trust it, and no more.
+
 What a number may send is bounded (`tries`): past the bound on messages, and past that on wrong
 references, no "yes" counts; a stop and a "no" always do.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol, final
 
 from zhiwei.core.card_state import (
     CardState,
-    CardStatus,
     Challenge,
     ChallengeState,
-    Stop,
     StopSource,
 )
-from zhiwei.core.command import Actor, AnswerChallenge, Change, Command, PlaceStop, Via
-from zhiwei.core.identity import idempotency_key
+from zhiwei.core.command import AnswerChallenge, Via
 from zhiwei.core.policy import Policy
-from zhiwei.core.result import Rejection, Result
-from zhiwei.core.settle import settled
-from zhiwei.core.windows import MINUTE_MS, Moment
+from zhiwei.core.result import Rejection
+from zhiwei.core.windows import MINUTE_MS
+from zhiwei.messaging.contact_talk import ContactTalk, ContactTurn
+from zhiwei.messaging.contacts import Settle, read_word
+from zhiwei.messaging.contacts import Word as ContactWord
 from zhiwei.messaging.model import Clock, Inbound, Planned
 from zhiwei.messaging.numbers import may_be_answered, sender_number
 from zhiwei.messaging.reply import (
@@ -43,24 +42,22 @@ from zhiwei.messaging.reply import (
     read_answer,
     reply_message,
 )
+from zhiwei.messaging.stopping import (
+    STOPS,
+    Stopping,
+    StopWish,
+    Submit,
+    Texts,
+    command,
+    stop_facts,
+    tails_of,
+)
 from zhiwei.messaging.tries import Bounds, Counts
 from zhiwei.ports import Cardholder, Reader
 
-#: Tails that one sentence lists.
-_TAILS_MAX: Final = 10
 _CHUNK: Final = 100
-_STOPS: Final = frozenset(("STOP_ALL", "STOP_ONLY_CARD", "STOP_TAIL"))
 _OPEN: Final = (ChallengeState.PENDING, ChallengeState.UNDELIVERABLE)
 _OVER: Final = (Rejection.CHALLENGE_EXPIRED, Rejection.CHALLENGE_ALREADY_ANSWERED)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Texts(Protocol):
-    """The sentences that people read."""
-
-    def text(self, key: str, language: str, facts: Mapping[str, int | str | list[str]]) -> str:
-        """One sentence in one language."""
-        ...
 
 
 class Word(Protocol):
@@ -83,18 +80,6 @@ class Heard(Protocol):
     @property
     def tail(self) -> str:
         """Last four digits for STOP_TAIL, else empty."""
-        ...
-
-
-class Submit(Protocol):
-    """Hands commands to the engine."""
-
-    def __call__(self, commands: list[Command]) -> Awaitable[list[Result]]:
-        """Carry out all or none, durably, in order.
-
-        Raises:
-            StoreUnavailableError: nothing was done.
-        """
         ...
 
 
@@ -126,9 +111,13 @@ class Conversation:
         read_command: Callable[[str], Heard],
         counts: Counts,
         clock: Clock,
+        settle: Settle,
         observe: Callable[[Outcome], object] = lambda _: None,
     ) -> None:
-        """`policy` is the one in force; `observe` is told each message's outcome, for metrics."""
+        """`policy` is the one in force; `observe` is told each message's outcome, for metrics.
+
+        `settle` keeps what a trusted contact says.
+        """
         self._reader: Final = reader
         self._submit: Final = submit
         self._texts: Final = texts
@@ -137,6 +126,8 @@ class Conversation:
         self._bounds: Final = Bounds(counts)
         self._clock: Final = clock
         self._observe: Final = observe
+        self._stopping: Final = Stopping(reader, submit, texts)
+        self._contacts: Final = ContactTalk(reader, self._stopping, texts, settle, self._bounds)
 
     async def on_inbound(self, inbound: Inbound) -> Planned | None:
         """Do what a message of the SMS channel asks for; the reply to send, None for none.
@@ -164,15 +155,23 @@ class Conversation:
             CorruptFileError: a card's file cannot be read.
         """
         heard = self._read_command(text)
-        said = read_answer(text)
         number = sender_number(sender)
         holders = self._holders(number) if number else []
-        if holders:
-            states = self._cards(holders, now_ms)
+        contacts = self._contacts.contacts(number, now_ms) if number else []
+        contact = None
+        if contacts:
+            command = (heard.kind.name, heard.tail)
+            contact = ContactTurn(number, contacts, text, *command, now_ms, message_id)
+        if holders or contacts:
+            states = self._stopping.cards([holder.id for holder in holders], now_ms)
             is_flood = self._bounds.is_flood(number, now_ms)
-            language = holders[0].locale
+            language = holders[0].locale if holders else contacts[0].named.locale
             turn = _Turn(number, language, states, now_ms, message_id, is_flood)
-            reply = await self._answer(turn, heard, said)
+            reply = None if contact is None else await self._as_contact(turn, contact)
+            if reply is None and holders:
+                reply = await self._answer(turn, heard, read_answer(text))
+            if reply is None:
+                reply = self._neutral(number, now_ms)
             if is_flood and reply.outcome not in CHANGING:
                 reply = replace(_silent(turn), stops=reply.stops)
         else:
@@ -180,10 +179,27 @@ class Conversation:
         self._observe(reply.outcome)
         return reply
 
+    async def _as_contact(self, turn: _Turn, contact: ContactTurn) -> Reply | None:
+        """What a message does as a trusted contact's; None = it is to be read as a holder's.
+
+        Cards of one's own come first: a tail that one of them has means that one.
+        """
+        word = read_word(contact.text)
+        if word is not None:
+            if turn.is_flood and word[0] is ContactWord.AGREE:
+                return _silent(turn)
+            return await self._contacts.say(contact, *word)
+        own = [state.settings.profile.tail for state in turn.states]
+        is_own = contact.kind == "STOP_TAIL" and contact.tail in own
+        stopped = None
+        if not is_own:
+            stopped = await self._contacts.stop(contact, has_own_cards=bool(own))
+        return stopped or (None if own else self._contacts.help(contact))
+
     async def _answer(self, turn: _Turn, heard: Heard, said: Said | None) -> Reply:
         """What a message of a registered number does."""
         kind = heard.kind.name
-        if kind in _STOPS:
+        if kind in STOPS:
             return await self._stop(turn, kind, heard.tail)
         if kind == "HELP" or said is None:
             return self._told(turn, "help")
@@ -199,38 +215,11 @@ class Conversation:
         if kind == "STOP_TAIL":
             chosen = [s for s in chosen if s.settings.profile.tail == tail]
             if not chosen:
-                return self._told(turn, "no_such_card", tail=tail, tails=_tails(turn.states))
+                return self._told(turn, "no_such_card", tail=tail, tails=tails_of(turn.states))
         if kind != "STOP_ALL" and len(chosen) > 1:
-            return self._told(turn, "which_card", tails=_tails(turn.states))
-        return await self._stopped(turn, chosen)
-
-    async def _stopped(self, turn: _Turn, states: list[CardState]) -> Reply:
-        """Stop cards, all or none, and tell each with time and reference."""
-        change = PlaceStop(StopSource.SMS)
-        results = await self._submit([_command(turn, s, change, "stop") for s in states])
-        texts: list[str] = []
-        stops: list[PlacedStop] = []
-        is_new = False
-        for before, result in zip(states, results, strict=True):
-            after = self._after(result, before)
-            # A repeat of the same message comes without the file, what is so already comes with it.
-            was_done = result.is_repeat and result.state is None
-            if after.settings.stop is None and was_done:
-                # An id that was used before, and the stop was lifted since: a stop always works.
-                (again,) = await self._submit([_command(turn, before, change, "")])
-                after, was_done = self._after(again, before), True
-            stop = after.settings.stop
-            if stop is None:
-                continue
-            was_stopped = before.settings.stop is not None and not was_done
-            is_new = is_new or not was_stopped
-            stops.append(PlacedStop(before.card_key, stop))
-            key = "already_stopped" if was_stopped else "stopped"
-            texts.append(self._text(turn.language, key, _stop_facts(before, stop)))
-        if not stops:
-            return self._told(turn, "no_card")
-        outcome: Outcome = "stopped" if is_new else "already_stopped"
-        return Reply(outcome, tuple(texts), turn.language, turn.number, stops=tuple(stops))
+            return self._told(turn, "which_card", tails=tails_of(turn.states))
+        wish = StopWish(turn.number, turn.language, turn.message_id, StopSource.SMS, who=_holder_of)
+        return await self._stopping.stopped(wish, chosen) or self._told(turn, "no_card")
 
     async def _answer_the_only_one(self, turn: _Turn, said: Said) -> Reply:
         """An answer without a reference.
@@ -292,7 +281,8 @@ class Conversation:
         """Answer one question by its reference."""
         change = AnswerChallenge(question.reference, is_yes)
         operation = f"{'yes' if is_yes else 'no'}|{question.reference}"
-        (result,) = await self._submit([_command(turn, state, change, operation)])
+        order = command(state, change, _holder_of(state), turn.message_id, operation)
+        (result,) = await self._submit([order])
         if result.rejection is not None:
             key: Outcome = "not_by_sms"
             if result.rejection in _OVER:
@@ -304,9 +294,9 @@ class Conversation:
             minutes = self._policy().pass_ms // MINUTE_MS
             reply = self._told(turn, "approved", minutes=minutes)
             return replace(reply, challenge=question.id)
-        after = self._after(result, state)
+        after = self._stopping.after(result, state)
         stop = after.settings.stop
-        text = self._text(turn.language, "denied", _stop_facts(state, stop))
+        text = self._text(turn.language, "denied", stop_facts(state, stop))
         stops = () if stop is None else (PlacedStop(state.card_key, stop),)
         return Reply("denied", (text,), turn.language, turn.number, question.id, stops)
 
@@ -327,23 +317,6 @@ class Conversation:
                 return found
             before = chunk[-1].id
 
-    def _cards(self, holders: Sequence[Cardholder], now_ms: int) -> list[CardState]:
-        """Cards of these people that are not closed, as of now."""
-        states: list[CardState] = []
-        for holder in holders:
-            after = b""
-            while True:
-                chunk = self._reader.cards(cardholder=holder.id, after=after, limit=_CHUNK)
-                states.extend(_as_of(state, now_ms) for state in chunk)
-                if len(chunk) < _CHUNK:
-                    break
-                after = chunk[-1].card_key
-        return [s for s in states if s.settings.profile.status is not CardStatus.CLOSED]
-
-    def _after(self, result: Result, before: CardState) -> CardState:
-        """A card's file after a command; after a repeat it is read again."""
-        return result.state or self._reader.card(before.card_key) or before
-
     def _told(self, turn: _Turn, outcome: Outcome, **facts: int | str | list[str]) -> Reply:
         """A reply of one sentence."""
         return Reply(
@@ -352,12 +325,6 @@ class Conversation:
 
     def _text(self, language: str, key: str, facts: Mapping[str, int | str | list[str]]) -> str:
         return self._texts.text(f"sms.{key}", language, facts)
-
-
-def _as_of(state: CardState, now_ms: int) -> CardState:
-    """A card's file with what time alone has changed."""
-    current, _ = settled(state, Moment(now_ms, state.settings.profile.zone))
-    return current
 
 
 def _open_ones(turn: _Turn) -> list[tuple[CardState, Challenge]]:
@@ -370,39 +337,11 @@ def _open_ones(turn: _Turn) -> list[tuple[CardState, Challenge]]:
     ]
 
 
-def _command(turn: _Turn, state: CardState, change: Change, operation: str) -> Command:
-    """What a message wants of a card, in the name of the card's own holder."""
-    key = b""
-    if turn.message_id and operation:
-        key = idempotency_key(f"sms|{operation}", turn.message_id)
-    return Command(
-        state.card_key,
-        change=change,
-        actor=Actor(state.settings.profile.cardholder, Via.SMS),
-        idempotency_key=key,
-        nonce=secrets.token_bytes(8),
-    )
+def _holder_of(state: CardState) -> str:
+    """In whose name a card is stopped or answered for: the card's own holder's."""
+    return state.settings.profile.cardholder
 
 
 def _silent(turn: _Turn) -> Reply:
     """No answer any more: the number wrote too often."""
     return Reply("too_many_messages", (), turn.language, turn.number, is_to_be_sent=False)
-
-
-def _stop_facts(state: CardState, stop: Stop | None) -> dict[str, int | str | list[str]]:
-    """Tail, time on the card's own clock, and reference of a stop."""
-    profile = state.settings.profile
-    if stop is None:
-        return {"tail": profile.tail, "time": "", "reference": ""}
-    local = _EPOCH + timedelta(milliseconds=profile.zone.local_ms(stop.since_ms))
-    return {
-        "tail": profile.tail,
-        "time": local.strftime("%m-%d %H:%M"),
-        "reference": stop.reference,
-    }
-
-
-def _tails(states: Sequence[CardState]) -> list[str]:
-    """Tails to list, not more than a message can hold."""
-    tails = [state.settings.profile.tail for state in states]
-    return tails if len(tails) <= _TAILS_MAX else [*tails[:_TAILS_MAX], "…"]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final, final
 
 from zhiwei.core.card_state import CardState
@@ -20,6 +19,7 @@ from zhiwei.core.ids import card_id
 from zhiwei.core.windows import MINUTE_MS, Moment
 from zhiwei.core.zone import DAY_MS
 from zhiwei.messaging.budgets import Budgets, Spent, Tier
+from zhiwei.messaging.contact_planning import ContactPlanning
 from zhiwei.messaging.kinds import (
     CHAT_KINDS,
     NEVER_SILENT,
@@ -29,6 +29,7 @@ from zhiwei.messaging.kinds import (
     loosens,
     ways_of,
 )
+from zhiwei.messaging.lanes import lane_of, message_id
 from zhiwei.messaging.model import (
     CHAT,
     PUSH,
@@ -105,6 +106,7 @@ class Planner:
         self._event_json: Final = event_json
         self._operators_language: Final = operators_language
         self._subscribers: Final = Subscribers(reader)
+        self._contacts: Final = ContactPlanning(reader, texts)
 
     def look(self) -> bool:
         """Look who wants to hear of events; whether anybody may be told anything.
@@ -150,7 +152,10 @@ class Planner:
         planned = [self._planned(telling, address, budgets) for address in addresses]
         if not planned and row.event.kind is EventKind.CHALLENGE_CREATED:
             return self._nowhere(row, holder.locale, "there is no address to ask at")
-        return planned + self._not_wanted(telling, {address.tag for address in addresses})
+        planned += self._not_wanted(telling, {address.tag for address in addresses})
+        if SMS in self._channels:
+            planned += self._contacts.planned(row, state, holder, budgets)
+        return planned
 
     def _chosen(self, telling: _Telling) -> list[str]:
         """Channels that it goes out on."""
@@ -211,11 +216,11 @@ class Planner:
         if address.channel == PUSH:
             body = _push_json(telling, text.subject, text.body)
         return Message(
-            id=_message_id(row, address.tag),
+            id=message_id(row, address.tag),
             event_id=row.id,
             kind=row.event.kind.word,
             card_key=row.card_key,
-            lane=_lane(row, address.channel, address.to),
+            lane=lane_of(row, address.channel, address.to),
             channel=address.channel,
             to=address.to,
             language=language,
@@ -255,11 +260,11 @@ class Planner:
         if row.event.kind is not EventKind.CHALLENGE_CREATED:
             return []
         message = Message(
-            id=_message_id(row, SMS),
+            id=message_id(row, SMS),
             event_id=row.id,
             kind=row.event.kind.word,
             card_key=row.card_key,
-            lane=_lane(row, SMS, ""),
+            lane=lane_of(row, SMS, ""),
             channel=SMS,
             to="",
             language=language,
@@ -292,11 +297,11 @@ class Planner:
         language = self._operators_language
         text = self._texts.for_operators(row, state, language)
         message = Message(
-            id=_message_id(row, CHAT),
+            id=message_id(row, CHAT),
             event_id=row.id,
             kind=row.event.kind.word,
             card_key=row.card_key,
-            lane=_lane(row, CHAT, ""),
+            lane=lane_of(row, CHAT, ""),
             channel=CHAT,
             to="",
             language=language,
@@ -319,11 +324,11 @@ class Planner:
         return [
             Planned(
                 Message(
-                    id=_message_id(row, subscription.id),
+                    id=message_id(row, subscription.id),
                     event_id=row.id,
                     kind=kind,
                     card_key=row.card_key,
-                    lane=_lane(row, WEBHOOK, subscription.id),
+                    lane=lane_of(row, WEBHOOK, subscription.id),
                     channel=WEBHOOK,
                     to=subscription.id,
                     language="",
@@ -365,16 +370,6 @@ def _push_json(telling: _Telling, title: str, body: str) -> str:
         "language": telling.holder.locale,
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-
-
-def _message_id(row: EventRow, tag: str) -> str:
-    return f"msg_{row.id.removeprefix('evt_')}-{tag}"
-
-
-def _lane(row: EventRow, channel: str, address: str) -> str:
-    """One lane for each card and address; a lane may be shown where an address may not."""
-    digest = sha256(address.encode()).hexdigest()[:16] if address else ""
-    return f"{card_id(row.card_key)}-{channel}-{digest}".rstrip("-")
 
 
 def _challenge(row: EventRow) -> str:

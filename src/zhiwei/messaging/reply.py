@@ -29,9 +29,13 @@ Outcome: TypeAlias = Literal[
     "not_by_sms",
     "too_many_tries",
     "too_many_messages",
+    "contact_agreed",
+    "contact_left",
+    "contact_help",
+    "no_invitation",
 ]
 #: What changed something: told always, and first in line.
-CHANGING: Final[frozenset[Outcome]] = frozenset(("stopped", "approved", "denied"))
+CHANGING: Final[frozenset[Outcome]] = frozenset(("stopped", "approved", "denied", "contact_agreed"))
 
 #: Longer than any answer; a longer text is none.
 _TEXT_MAX: Final = 200

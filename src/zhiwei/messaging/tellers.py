@@ -285,6 +285,29 @@ def _for_operators(telling: Telling, said: Said) -> str:
     return ""
 
 
+def tell_contact(telling: Telling, said: Said) -> str:
+    """What a trusted contact is told: the sentence of `contact.…`; never an amount or merchant."""
+    facts = telling.facts
+    match telling.row.event.kind:
+        case EventKind.STOP_PLACED:
+            return "stop_placed.denied" if facts.get("source") == "challenge" else "stop_placed"
+        case EventKind.STOP_LIFTED:
+            return "stop_lifted"
+        case EventKind.CONTACT_CHANGED:
+            return "contact_changed"
+        case EventKind.PERMISSION_GRANTED:
+            word = _permission_word(telling, _permission_of(telling))
+            said["what"] = telling.say("contact.what.permission", {"permission": word})
+        case EventKind.BINDING_SWITCHED:
+            said["what"] = telling.say("contact.what.binding")
+        case _:
+            said["what"] = telling.control(facts.get("control")) or wording.UNKNOWN
+    if telling.row.event.kind is EventKind.LOOSENING_PENDING:
+        said["available"] = telling.time(facts.get("available_ms"))
+        return "loosening_pending"
+    return "loosened"
+
+
 TELLERS: Final[Mapping[EventKind, Teller]] = {
     EventKind.TRANSACTION_DECLINED: _declined,
     EventKind.CHALLENGE_CREATED: _asked,

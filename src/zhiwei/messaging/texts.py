@@ -19,7 +19,7 @@ from zhiwei.messaging import wording
 from zhiwei.messaging.model import EMAIL, PUSH, SMS
 from zhiwei.messaging.parts import size_of
 from zhiwei.messaging.settings import AlertSettings
-from zhiwei.messaging.tellers import TELLERS, may_say_yes_by_sms, tell_operators
+from zhiwei.messaging.tellers import TELLERS, may_say_yes_by_sms, tell_contact, tell_operators
 from zhiwei.messaging.telling import EntryOf, Said, Telling
 from zhiwei.ports import EventRow
 from zhiwei.words.sentences import Sentences
@@ -106,6 +106,23 @@ class Texts:
         if not self._words.has(key, language):
             return Text(row.event.kind.word, f"{said['card']} {said['version']}")
         return Text(telling.say(f"{key}.subject", said), telling.say(key, said))
+
+    def for_contact(self, row: EventRow, state: CardState, name: str, language: str) -> str:
+        """What a trusted contact (信任联系人) is told of an event, by text message.
+
+        `name` is the cardholder's, masked. There is no amount in it and no merchant.
+        """
+        telling = self._telling(row, state, language)
+        at_ms = row.event.facts.get("at_ms")
+        said: Said = {
+            "signature": self._signatures[language],
+            "name": name,
+            "tail": state.settings.profile.tail,
+            "time": telling.time(at_ms if isinstance(at_ms, int) else row.at_ms),
+        }
+        key = tell_contact(telling, said)
+        text = telling.say(f"contact.{key}", said)
+        return wording.in_gsm7(text) if language == "en" else text
 
     def _shortened(
         self,

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from zhiwei.clock import Clock
 from zhiwei.engine import ThreadEntry
 from zhiwei.gateways.http.subscriptions import switched_off_as_gone
+from zhiwei.messaging.contacts import settler
 from zhiwei.messaging_process.orders import ACTOR
 from zhiwei.ports import Subscription
 from zhiwei.process_link.calls import Handler
@@ -50,7 +51,13 @@ def calls_of(path: ThreadEntry, reader: SqliteReader, clock: Clock) -> dict[str,
         if off is not None:
             await path.keep([off[0]], [off[1]], ACTOR)
 
-    return {"submit": submit, "gone": gone}
+    settle = settler(reader, path.keep, clock)
+
+    async def settle_contact(value: list[str]) -> None:
+        contact_id, word = value
+        await settle(contact_id, word)
+
+    return {"submit": submit, "gone": gone, "settle_contact": settle_contact}
 
 
 def answers_of(reader: SqliteReader, clock: Clock) -> dict[str, Callable[[Any], Any]]:

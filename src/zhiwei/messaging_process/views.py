@@ -140,6 +140,14 @@ class CalledPath:
         told = await self._line.call("submit", commands_list(commands), _PATH_SECONDS)
         return results_of(commands, told)
 
+    async def settle_contact(self, contact_id: str, word: str) -> None:
+        """A trusted contact said `agree` or `end`: keep it.
+
+        Raises:
+            StoreUnavailableError: it was not.
+        """
+        await self._line.call("settle_contact", [contact_id, word], _PATH_SECONDS)
+
     async def gone(self, subscription: str) -> None:
         """The endpoint of a subscription said that it is there no more: switch it off.
 

@@ -14,6 +14,7 @@ from tests.gateways.http.house import NOON, WORDS, World
 
 from zhiwei.gateways.http.app import build_app
 from zhiwei.gateways.http.house import MessageDesk
+from zhiwei.messaging.contacts import settler
 from zhiwei.messaging.conversation import Conversation
 from zhiwei.messaging.entry import MessagingEntry
 from zhiwei.messaging.model import SMS, Change, Message, Planned, Status
@@ -40,6 +41,7 @@ class PostOffice:
             read_command=read_command,
             counts=self.store,
             clock=world.clock,
+            settle=settler(world.house.reader, world.house.keep, world.clock),
         )
         entry = MessagingEntry(
             self.store,
@@ -55,6 +57,7 @@ class PostOffice:
                 lambda ids: self._from_elsewhere(entry.replay(ids)),
                 lambda *message: self._from_elsewhere(entry.inbound(*message)),
                 lambda messages: self._from_elsewhere(entry.queue(messages)),
+                sends_sms=True,
             )
         )
         self._thread = threading.Thread(target=self.loop.run_forever)

@@ -55,9 +55,13 @@ def ids(world: World) -> dict[str, str]:
     until = {"until": "2025-12-24T00:00:00Z"}
     binding = world.issuer.post("/v1/bindings", {"card": card, "institution": "48212200"})
     posting = world.issuer.post("/v1/postings", {"card": card, "amount": 1, "business": "x"})
+    contact = world.strong.post(
+        f"/v1/cardholders/{holder}/trusted_contacts", {"name": "x", "phone": "13900139000"}
+    )
     address = {"url": "https://bank.example"}
     return {
         "card": card,
+        "contact": contact.json()["id"],
         "cardholder": holder,
         "authorization": decided["id"],
         "challenge": decided["challenge"]["id"],

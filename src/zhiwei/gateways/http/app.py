@@ -39,6 +39,7 @@ from zhiwei.gateways.http import (
     subscription_calls,
     subscriptions,
     test_helpers,
+    trusted_contacts,
 )
 from zhiwei.gateways.http.door import Door
 from zhiwei.gateways.http.house import Document, House
@@ -66,6 +67,7 @@ _ROUTERS = (
     inbound.router,
     messages.router,
     preferences.router,
+    trusted_contacts.router,
     checkups.router,
     events.router,
     subscriptions.router,

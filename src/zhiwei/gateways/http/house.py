@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
@@ -231,6 +232,8 @@ class MessageDesk:
     inbound: InboundCall
     #: None = nothing can be queued by a call.
     queue: Queue | None = None
+    #: Whether there is an SMS channel.
+    sends_sms: bool = False
 
 
 @dataclass(frozen=True)
@@ -285,6 +288,8 @@ class House:
     policies: PolicyDesk | None = None
     settings: Settings = DEFAULT_SETTINGS
     mint: IdMint = field(default_factory=IdMint)
+    #: Held while a trusted contact is named, so that two at once do not pass the bound.
+    naming: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def policy(self) -> Policy:

@@ -22,6 +22,7 @@ from zhiwei.gateways.http.shapes import Body, Instant, Shape, Token
 from zhiwei.gateways.http.signatures import signed_id
 from zhiwei.gateways.http.stops import StopShape, document_of_stop
 from zhiwei.gateways.http.times import instant_ms
+from zhiwei.messaging.contacts import settler
 from zhiwei.messaging.conversation import Conversation
 from zhiwei.messaging.reply import Outcome, Taken
 from zhiwei.messaging.tries import RememberedCounts
@@ -110,6 +111,7 @@ def conversation_of(house: House) -> Conversation:
         read_command=read_command,
         counts=RememberedCounts(),
         clock=house.clock,
+        settle=settler(house.reader, house.keep, house.clock),
     )
 
 

@@ -58,6 +58,7 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "event_not_found": (404, "There is no such event"),
     "subscription_not_found": (404, "There is no such event subscription"),
     "policy_change_not_found": (404, "There is no such change of the policy"),
+    "contact_not_found": (404, "There is no such trusted contact"),
     "message_not_found": (404, "There is no such message"),
     "messaging_off": (404, "This server sends no messages"),
     # 405 and other protocol answers.
@@ -73,6 +74,7 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "already_reversed": (409, "The authorization was reversed before"),
     "too_many_permissions": (409, "The card has too many exceptions"),
     "too_many_bindings": (409, "The card has too many bindings"),
+    "too_many_contacts": (409, "The cardholder has too many trusted contacts"),
     "subscription_disabled": (409, "The event subscription is switched off"),
     "message_not_replayable": (409, "The message is in a state in which it is not sent again"),
     "policy_fixed": (409, "Policy or response codes are files that the server was started with"),
@@ -89,6 +91,7 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "permission_not_allowed": (422, "The exception lies outside what the issuer allows"),
     # 429, 5xx: later, perhaps.
     "too_many_requests": (429, "Too many requests at once with this key"),
+    "too_many_invitations": (429, "Too many invitations, or one that was refused lately"),
     "internal_error": (500, "Something went wrong inside; it was recorded"),
     "card_unreadable": (500, "The card's file fails its checksum; nothing more is written to it"),
     "unavailable": (503, "The guardian cannot take this now; nothing was done"),

@@ -38,7 +38,7 @@ from zhiwei.gateways.http.times import instant_text
 
 router = APIRouter(prefix="/v1", tags=["Stops"], route_class=Gate)
 
-Source = Literal["app", "sms", "challenge", "issuer", "kill_switch"]
+Source = Literal["app", "sms", "challenge", "issuer", "kill_switch", "contact"]
 
 
 class StopBody(Body):

@@ -11,7 +11,9 @@ from zhiwei.ports import (
     Cardholder,
     CaseFile,
     Checkup,
+    ContactConsent,
     CorruptFileError,
+    FacePreferences,
     KeyCheck,
     MessagePreferences,
     PolicyChange,
@@ -20,6 +22,7 @@ from zhiwei.ports import (
     Record,
     StoredAnswer,
     Subscription,
+    TrustedContact,
 )
 from zhiwei.stores.coding.frame import DAMAGE, Part, opened, sealed
 
@@ -35,8 +38,12 @@ KIND_NAMES: Final[dict[type[Any], str]] = {
     MessagePreferences: "message_preferences",
     CaseFile: "case_file",
     PolicyChange: "policy_change",
+    TrustedContact: "trusted_contact",
+    ContactConsent: "contact_consent",
+    FacePreferences: "face_preferences",
 }
 KINDS: Final = {name: kind for kind, name in KIND_NAMES.items()}
+_WITH_SUBJECT: Final = (ApiKey, Checkup, TrustedContact, ContactConsent)
 _PART: Final = Part("record", 0)
 
 
@@ -46,7 +53,7 @@ def subject_of(record: Record) -> str:
         return record.phone
     if isinstance(record, PolicyChange):
         return record.state
-    return record.subject if isinstance(record, ApiKey | Checkup) else ""
+    return record.subject if isinstance(record, _WITH_SUBJECT) else ""
 
 
 def record_row(record: Record) -> tuple[str, str, str, int, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol, final
 
+from zhiwei.messaging.contacts import Contact, contact_of, contacts_with
 from zhiwei.ports import Cardholder, Reader
 from zhiwei.web.sign_in.model import Face, FaceStore, Role
 
@@ -45,7 +46,7 @@ class People(Protocol):
 
 @final
 class HousePeople:
-    """The cardholders of the house and the operators of its desk."""
+    """The cardholders of the house, their trusted contacts, and the operators of its desk."""
 
     def __init__(self, reader: Reader, store: FaceStore) -> None:
         self._reader: Final = reader
@@ -61,15 +62,20 @@ class HousePeople:
             if operator is None or operator.disabled_ms:
                 return None
             return Person(face, operator.id, "", operator.role, operator.name, "", "zh")
-        return None
+        contact = contact_of(self._reader, subject)
+        return _contact(contact) if contact is not None and contact.is_agreed else None
 
     def by_phone(self, number: str) -> Person | None:
-        """The cardholder with this number; of several who share it none, since it tells too little.
+        """The cardholder with this number; where there is none, the trusted contact with it.
 
-        They sign in with a passkey or a link.
+        Of several who share it none, since it tells too little: they sign in with a passkey or a
+        link.
         """
         found = self._reader.records(Cardholder, subject=number, limit=2)
-        return _cardholder(found[0]) if len(found) == 1 else None
+        if found:
+            return _cardholder(found[0]) if len(found) == 1 else None
+        contacts = [c for c in contacts_with(self._reader, number) if c.is_agreed]
+        return _contact(contacts[0]) if len(contacts) == 1 else None
 
     def by_oidc(self, face: Face, name: str) -> Person | None:
         """An operator by `oidc_subject`, a cardholder by id."""
@@ -78,7 +84,7 @@ class HousePeople:
         if face is Face.OPERATOR:
             named = [one for one in self._store.operators() if one.oidc_subject == name]
             return self.of(face, named[0].id) if len(named) == 1 else None
-        return self.of(face, name)
+        return self.of(face, name) if face is Face.CARDHOLDER else None
 
 
 def _cardholder(record: Cardholder) -> Person:
@@ -90,4 +96,11 @@ def _cardholder(record: Cardholder) -> Person:
         record.name,
         record.phone,
         record.locale,
+    )
+
+
+def _contact(contact: Contact) -> Person:
+    named = contact.named
+    return Person(
+        Face.CONTACT, named.id, named.subject, Role.VIEWER, named.name, named.phone, named.locale
     )

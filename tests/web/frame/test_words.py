@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from zhiwei.core.controls import CONTROL_TYPES
+from zhiwei.core.result import Rejection
+from zhiwei.web.cardholder.rooms import KINDS
 from zhiwei.web.frame.words import MissingWordError, load_face_words
 
 WORDS = load_face_words()
@@ -74,3 +77,23 @@ def test_every_form_that_changes_something_carries_its_token() -> None:
         if not token.search(match[0]) and "/me/appearance" not in match[0]
     ]
     assert missing == []
+
+
+def test_every_way_that_a_form_can_be_wrong_has_its_sentence() -> None:
+    """Whatever the core refuses, and whatever the guardian rejects."""
+    core = WEB.parent / "core"
+    raised = re.compile(r"NotAllowedValueError\((?:[^()]|\([^()]*\))*?\"([a-z]+_[a-z_]+)\"")
+    codes = {code for path in core.glob("*.py") for code in raised.findall(path.read_text("utf-8"))}
+    assert {"empty_window", "domestic_country", "bad_mcc"} <= codes
+    wanted = {f"not_allowed.{code}" for code in codes}
+    wanted |= {"not_allowed.too_few_regions", "not_allowed.duplicate_region"}
+    wanted |= {f"rejected.{rejection.code}" for rejection in Rejection}
+    assert sorted(wanted - WORDS.keys("zh")) == []
+
+
+def test_every_deed_says_what_it_does() -> None:
+    """Before it is proved, and when it is done; for every type of control."""
+    wanted = {kind.done for kind in KINDS}
+    wanted |= {f"{word}.{name}" for word in ("told.set", "told.remove") for name in CONTROL_TYPES}
+    wanted |= {f"{word}.{name}" for word in ("stops", "not") for name in CONTROL_TYPES}
+    assert sorted(wanted - WORDS.keys("zh")) == []

@@ -117,7 +117,7 @@ class Deeds:
         except (BadFormError, NotAllowedValueError) as error:
             # What was proved cannot be done any more; the page it came from says so.
             key, facts = why_not(error)
-            return self.home.pages.away(visit, _back(fields), key, **facts)
+            return self.home.pages.away(visit, back_of(fields), key, **facts)
 
     def _kind(self, name: str) -> Kind:
         kind = self.kinds.get(name)
@@ -167,7 +167,7 @@ class Deeds:
                 raise BadFormError(f"rejected.{result.rejection.code}")
         waits = any(_waits(result) for result in results)
         said = "done.waits" if waits else kind.done
-        return self.home.pages.away(visit, _back(fields), said)
+        return self.home.pages.away(visit, back_of(fields), said)
 
 
 def deed_routes(deeds: Deeds) -> APIRouter:
@@ -190,7 +190,7 @@ def deed_routes(deeds: Deeds) -> APIRouter:
             return await deeds.asked(visit, name, fields)
         except (BadFormError, NotAllowedValueError) as error:
             key, facts = why_not(error)
-            told = {"why": pages.say(visit, key, **facts), "back": _back(fields)}
+            told = {"why": pages.say(visit, key, **facts), "back": back_of(fields)}
             return pages.page(visit, "sorry.html", told, status=422)
 
     return router
@@ -207,7 +207,7 @@ def why_not(error: BadFormError | NotAllowedValueError) -> tuple[str, dict[str, 
     return f"not_allowed.{error.code}", {"pointer": error.pointer}
 
 
-def _back(fields: Fields) -> str:
+def back_of(fields: Fields) -> str:
     """Where a form goes on: the page of ours that it names."""
     back = field(fields, "back", "/me")
     return back if _OWN_PATH.fullmatch(back) and "//" not in back else "/me"

@@ -6,24 +6,29 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from zhiwei.web.cardholder import checkup, history, questions, stops
+from zhiwei.web.cardholder import checkup, control_forms, history, questions, stops
 from zhiwei.web.cardholder.checkup import checkup_routes
 from zhiwei.web.cardholder.deeds import Kind
 from zhiwei.web.cardholder.history import history_routes
 from zhiwei.web.cardholder.home import home_routes
+from zhiwei.web.cardholder.locks import lock_routes
 from zhiwei.web.cardholder.questions import question_routes
 from zhiwei.web.cardholder.settings import settings_routes
+from zhiwei.web.cardholder.trials import trial_routes
 from zhiwei.web.cardholder.visit import Home
 
 #: Every deed, by room.
 KINDS: Final[tuple[Kind, ...]] = (
     *stops.KINDS,
+    *control_forms.KINDS,
     *questions.KINDS,
     *history.KINDS,
     *checkup.KINDS,
 )
 _ROUTES: Final = (
     home_routes,
+    lock_routes,
+    trial_routes,
     history_routes,
     question_routes,
     checkup_routes,

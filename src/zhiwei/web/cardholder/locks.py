@@ -1,0 +1,75 @@
+"""Locks (安全锁): where, when and how a card may pay; each says what it stops and what not."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+
+from zhiwei.core.card_state import CardState, PendingChange
+from zhiwei.core.windows import HOUR_MS, DailyWindow
+from zhiwei.web.cardholder.control_forms import countries, etag_of, provinces
+from zhiwei.web.cardholder.merchant_groups import GROUPS, split
+from zhiwei.web.cardholder.visit import Home, Visit
+
+#: In the order of the page.
+LOCKS: Final = (
+    "region_lock",
+    "overseas_lock",
+    "night_lock",
+    "online_lock",
+    "overseas_online_lock",
+    "category_lock",
+    "card_lock",
+)
+_NIGHT: Final = (23, 5)
+
+
+def lock_routes(home: Home) -> APIRouter:
+    """`/me/cards/{card}/locks`."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/me/cards/{card}/locks")
+    async def look(request: Request, card: str) -> Response:
+        visit = await home.pages.visit(request, card=card)
+        return home.pages.page(visit, "locks.html", _facts(visit))
+
+    return router
+
+
+def _facts(visit: Visit) -> dict[str, Any]:
+    card = visit.the_card
+    controls = card.settings.controls
+    region, overseas = controls.region_lock, controls.overseas_lock
+    groups, others = split(() if controls.category_lock is None else controls.category_lock.mccs)
+    return {
+        "card": card,
+        "locks": LOCKS,
+        "control_of": controls.of_type,
+        "etag_of": lambda name: etag_of(card, name),
+        "pending_of": lambda name: pending_of(card, name),
+        "provinces": provinces(visit.language),
+        "countries": countries(visit.language),
+        "chosen_regions": () if region is None else region.regions,
+        "chosen_countries": () if overseas is None else overseas.countries,
+        "night_hours": _hours(None if controls.night_lock is None else controls.night_lock.window),
+        "online_hours": _hours(
+            None if controls.online_lock is None else controls.online_lock.window
+        ),
+        "groups": list(GROUPS),
+        "chosen_groups": groups,
+        "other_mccs": others,
+        "zone": card.settings.profile.zone.name,
+    }
+
+
+def pending_of(card: CardState, control_type: str) -> PendingChange | None:
+    """The loosening of a control that waits for its cooling-off."""
+    return next((p for p in card.settings.pending if p.control_type == control_type), None)
+
+
+def _hours(window: DailyWindow | None) -> tuple[int, int]:
+    """Whole hours of a window; of the usual night where there is none."""
+    if window is None:
+        return _NIGHT
+    return window.start_ms // HOUR_MS, window.end_ms // HOUR_MS

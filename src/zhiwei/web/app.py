@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from zhiwei.gateways.http.house import House
 from zhiwei.web.cardholder.deeds import Deeds, deed_routes
-from zhiwei.web.cardholder.rooms import KINDS, room_routes
+from zhiwei.web.cardholder.rooms import ACTS, KINDS, room_routes
 from zhiwei.web.cardholder.visit import Home
 from zhiwei.web.console.context import console_of
 from zhiwei.web.console.routes import console_router
@@ -93,7 +93,7 @@ def _pages(house: House, parts: FaceParts) -> FastAPI:
     frame = Frame(load_face_words(), assets, shown, is_secure=parts.site.is_secure)
     desk = sign_in_of(house, parts.store, parts.site, parts.settings, sends_sms=parts.sends_sms)
     home = Home(house, parts.store, CardholderPages(house, desk, frame))
-    deeds = Deeds(home, {kind.name: kind for kind in KINDS})
+    deeds = Deeds(home, {kind.name: kind for kind in KINDS}, {act.name: act for act in ACTS})
     counter = Counter(desk, frame, deeds)
     for routes in (entrance_routes, security_routes, proof_routes):
         app.include_router(routes(counter))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
@@ -19,12 +19,13 @@ from typing import Any, Final, TypeAlias
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from zhiwei.core.card_state import CardState
-from zhiwei.core.command import Change, Command
+from zhiwei.core.card_state import CardState, StopSource
+from zhiwei.core.command import Change, Command, PlaceStop
 from zhiwei.core.entry import Flag
 from zhiwei.core.errors import NotAllowedValueError, ZhiweiError
 from zhiwei.core.ids import card_id
 from zhiwei.core.result import Rejection, Result
+from zhiwei.gateways.http.problems import Problem
 from zhiwei.web.cardholder.visit import Home, Visit
 from zhiwei.web.sign_in.model import Deed, Session
 from zhiwei.web.sign_in.proof import DEED_MS
@@ -61,6 +62,18 @@ class Kind:
     for_all: bool = False
 
 
+@dataclass(frozen=True)
+class Act:
+    """A deed that changes no card: a call that the API has too, as the person wants it."""
+
+    name: str
+    #: Carries it out; the flag says that it was proved. False = it needs proof first.
+    #: Raises BadFormError, NotAllowedValueError or Problem.
+    act: Callable[[Home, Visit, Fields, bool], Awaitable[bool]]
+    told: Callable[[Fields], tuple[str, dict[str, Any]]]
+    done: str
+
+
 def field(fields: Fields, name: str, default: str | None = None) -> str:
     """One field of a form.
 
@@ -81,9 +94,12 @@ class Deeds:
 
     home: Home
     kinds: Mapping[str, Kind]
+    acts: Mapping[str, Act]
 
     async def asked(self, visit: Visit, name: str, fields: Fields) -> Response:
         """Carry out a form; what loosens goes on to the page that asks for proof."""
+        if name in self.acts and visit.card is None:
+            return await self._acted(visit, self.acts[name], fields)
         kind = self._kind(name)
         if visit.card is None and not kind.for_all:
             raise BadFormError("form.unknown")
@@ -97,8 +113,11 @@ class Deeds:
     async def told(self, request: Request, session: Session, deed: Deed) -> dict[str, Any]:
         """What a change that waits for proof is, for the page that asks."""
         visit = await self.home.pages.visit(request, card=deed.card)
-        kind = self._kind(deed.name)
         fields = json.loads(deed.form)
+        if deed.name in self.acts:
+            key, facts = self.acts[deed.name].told(fields)
+            return {"what": self.home.pages.say(visit, key, **facts), "tail": ""}
+        kind = self._kind(deed.name)
         card = visit.card or (visit.cards[0] if visit.cards else None)
         if card is None:
             raise BadFormError("form.unknown")
@@ -109,15 +128,30 @@ class Deeds:
     async def perform(self, request: Request, session: Session, deed: Deed) -> Response:
         """Do what was proved. Nobody else can: the deed was taken for this session."""
         visit = await self.home.pages.visit(request, card=deed.card)
-        kind = self._kind(deed.name)
         fields: dict[str, list[str]] = json.loads(deed.form)
         try:
+            if deed.name in self.acts:
+                return await self._acted(visit, self.acts[deed.name], fields, is_strong=True)
+            kind = self._kind(deed.name)
             results = await self._carried_out(visit, kind, fields, is_strong=True)
             return self._done(visit, kind, fields, results)
         except (BadFormError, NotAllowedValueError) as error:
             # What was proved cannot be done any more; the page it came from says so.
             key, facts = why_not(error)
             return self.home.pages.away(visit, back_of(fields), key, **facts)
+
+    async def _acted(
+        self, visit: Visit, act: Act, fields: Fields, *, is_strong: bool = False
+    ) -> Response:
+        if visit.is_contact:
+            raise BadFormError("form.contact_may_not")
+        try:
+            is_done = await act.act(self.home, visit, fields, is_strong)
+        except Problem as problem:
+            raise BadFormError(f"rejected.{problem.code}") from None
+        if not is_done:
+            return await self._kept(visit, act.name, fields)
+        return self.home.pages.away(visit, back_of(fields), act.done)
 
     def _kind(self, name: str) -> Kind:
         kind = self.kinds.get(name)
@@ -134,7 +168,7 @@ class Deeds:
         commands = [
             Command(
                 card.card_key,
-                change=kind.change(card, fields, visit.now_ms),
+                change=_as_from(visit, kind.change(card, fields, visit.now_ms)),
                 actor=actor,
                 idempotency_key=_once_key(visit, card, kind, fields),
                 nonce=secrets.token_bytes(8),
@@ -177,12 +211,12 @@ def deed_routes(deeds: Deeds) -> APIRouter:
 
     @router.post("/me/cards/{card}/do/{deed}")
     async def for_card(request: Request, card: str, deed: str) -> Response:
-        visit = await pages.visit(request, card=card)
+        visit = await pages.visit(request, card=card, for_contacts=True)
         return await _answered(visit, deed, await pages.form(request, visit.session))
 
     @router.post("/me/do/{deed}")
     async def for_all(request: Request, deed: str) -> Response:
-        visit = await pages.visit(request)
+        visit = await pages.visit(request, for_contacts=True)
         return await _answered(visit, deed, await pages.form(request, visit.session))
 
     async def _answered(visit: Visit, name: str, fields: Fields) -> Response:
@@ -198,6 +232,13 @@ def deed_routes(deeds: Deeds) -> APIRouter:
 
 #: What "all cards" may find on a card that is already as wanted.
 _NOTHING_TO_DO: Final = frozenset({Rejection.STOP_NOT_FOUND, Rejection.CONTROL_NOT_FOUND})
+
+
+def _as_from(visit: Visit, change: Change) -> Change:
+    """A stop says whose hand it was."""
+    if visit.is_contact and isinstance(change, PlaceStop):
+        return PlaceStop(StopSource.CONTACT)
+    return change
 
 
 def why_not(error: BadFormError | NotAllowedValueError) -> tuple[str, dict[str, object]]:

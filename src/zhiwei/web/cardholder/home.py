@@ -24,13 +24,13 @@ def home_routes(home: Home) -> APIRouter:
 
     @router.get("/me")
     async def look(request: Request) -> Response:
-        visit = await home.pages.visit(request)
+        visit = await home.pages.visit(request, for_contacts=True)
         facts = await run_in_threadpool(home_facts, home, visit)
         return home.pages.page(visit, "home.html", facts)
 
     @router.get("/me/cards/{card}")
     async def card(request: Request, card: str) -> Response:
-        visit = await home.pages.visit(request, card=card)
+        visit = await home.pages.visit(request, card=card, for_contacts=True)
         return home.pages.page(visit, "card.html", {"card": visit.the_card, **_set_on(visit)})
 
     return router

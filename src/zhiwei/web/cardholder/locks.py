@@ -31,7 +31,7 @@ def lock_routes(home: Home) -> APIRouter:
 
     @router.get("/me/cards/{card}/locks")
     async def look(request: Request, card: str) -> Response:
-        visit = await home.pages.visit(request, card=card)
+        visit = await home.pages.visit(request, card=card, for_contacts=True)
         return home.pages.page(visit, "locks.html", _facts(visit))
 
     return router

@@ -6,9 +6,10 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from zhiwei.web.cardholder import checkup, control_forms, history, questions, stops
+from zhiwei.web.cardholder import checkup, contacts, control_forms, history, questions, stops
 from zhiwei.web.cardholder.checkup import checkup_routes
-from zhiwei.web.cardholder.deeds import Kind
+from zhiwei.web.cardholder.contacts import contact_routes
+from zhiwei.web.cardholder.deeds import Act, Kind
 from zhiwei.web.cardholder.history import history_routes
 from zhiwei.web.cardholder.home import home_routes
 from zhiwei.web.cardholder.locks import lock_routes
@@ -25,6 +26,8 @@ KINDS: Final[tuple[Kind, ...]] = (
     *history.KINDS,
     *checkup.KINDS,
 )
+#: Deeds that change no card.
+ACTS: Final[tuple[Act, ...]] = contacts.ACTS
 _ROUTES: Final = (
     home_routes,
     lock_routes,
@@ -32,6 +35,7 @@ _ROUTES: Final = (
     history_routes,
     question_routes,
     checkup_routes,
+    contact_routes,
     settings_routes,
 )
 

@@ -13,7 +13,7 @@ def settings_routes(home: Home) -> APIRouter:
 
     @router.get("/me/settings")
     async def look(request: Request) -> Response:
-        visit = await home.pages.visit(request)
+        visit = await home.pages.visit(request, for_contacts=True)
         return home.pages.page(visit, "settings.html")
 
     return router

@@ -18,11 +18,14 @@ from zhiwei.web.sign_in.model import Face, FaceStore, Session
 class Pages(Protocol):
     """The frame, as the cardholder's pages ask for it."""
 
-    async def visit(self, request: Request, *, card: str = "") -> Visit:
+    async def visit(self, request: Request, *, card: str = "", for_contacts: bool = False) -> Visit:
         """Who calls, with all their cards as they are now; `card` = must be one of them.
 
+        `for_contacts` = the page shows nothing of what is spent or owned, so a trusted contact may
+        see it.
+
         Raises:
-            HTTPException: nobody is signed in (303 to the sign-in page).
+            HTTPException: nobody is signed in (303 to the sign-in page), or 403 for a contact.
             Problem: `card_not_found`; somebody else's card does not exist here.
         """
         ...

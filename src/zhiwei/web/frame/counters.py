@@ -16,7 +16,8 @@ from zhiwei.core.settle import settled
 from zhiwei.core.windows import Moment
 from zhiwei.gateways.http.house import House
 from zhiwei.gateways.http.problems import Problem
-from zhiwei.ports import Cardholder
+from zhiwei.messaging.contacts import contact_of
+from zhiwei.ports import Cardholder, Reader
 from zhiwei.web.cardholder.visit import Visit, card_path
 from zhiwei.web.frame.appearance import appearance_of, has_chosen_language
 from zhiwei.web.frame.drawing import Frame, form_fields
@@ -37,6 +38,13 @@ class FormOverError(HTTPException):
         super().__init__(403)
 
 
+class NotForContactsError(HTTPException):
+    """a trusted contact does not see what is spent or owned"""
+
+    def __init__(self) -> None:
+        super().__init__(403)
+
+
 class CardholderPages:
     """The frame as the cardholder's pages ask for it."""
 
@@ -45,11 +53,13 @@ class CardholderPages:
         self._desk: Final = desk
         self._frame: Final = frame
 
-    async def visit(self, request: Request, *, card: str = "") -> Visit:
+    async def visit(self, request: Request, *, card: str = "", for_contacts: bool = False) -> Visit:
         """Who calls, with all their cards as they are now."""
         session = await session_of(self._desk, request)
         if session is None or session.face is Face.OPERATOR:
             raise away_to("/sign-in", request)
+        if session.face is Face.CONTACT and not for_contacts:
+            raise NotForContactsError
         return await run_in_threadpool(self._visit, request, session, card)
 
     async def form(self, request: Request, session: Session) -> dict[str, list[str]]:
@@ -77,7 +87,7 @@ class CardholderPages:
     def _visit(self, request: Request, session: Session, card: str) -> Visit:
         reader, now_ms = self._house.reader, self._house.clock.now_ms()
         holder = reader.record(Cardholder, session.cardholder)
-        if holder is None:
+        if holder is None or not _still_stands(reader, session):
             raise away_to("/sign-in", request)
         states = reader.cards(cardholder=holder.id, limit=_CARDS_MAX)
         cards = sorted((_as_of(state, now_ms) for state in states), key=_age)
@@ -149,6 +159,14 @@ def away_to(entrance: str, request: Request) -> HTTPException:
     to = request.url.path if request.method == "GET" else ""
     where = f"{entrance}?to={quote(to)}" if to and to not in ("/me", "/console") else entrance
     return HTTPException(303, headers={"Location": where})
+
+
+def _still_stands(reader: Reader, session: Session) -> bool:
+    """Whether a contact is one still: either side may end it while a session is open."""
+    if session.face is not Face.CONTACT:
+        return True
+    contact = contact_of(reader, session.subject)
+    return contact is not None and contact.is_agreed
 
 
 def _named(cards: list[CardState], card: str) -> CardState:

@@ -14,7 +14,7 @@ from zhiwei.core.errors import ZhiweiError
 from zhiwei.messaging.faults import fault
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.web.console.context import NothingHereError, NotYourRoleError
-from zhiwei.web.frame.counters import FormOverError
+from zhiwei.web.frame.counters import FormOverError, NotForContactsError
 from zhiwei.web.frame.drawing import Frame
 
 _log: Final = structlog.get_logger("http")
@@ -38,6 +38,8 @@ def answer_errors(app: FastAPI, frame: Frame) -> None:
             return Response(status_code=303, headers=dict(error.headers or {}))
         if isinstance(error, FormOverError):
             return page(request, status, "error.form_over")
+        if isinstance(error, NotForContactsError):
+            return page(request, status, "error.contact")
         key = f"error.{status}" if status in _TOLD else "error.other"
         return page(request, status, key)
 

@@ -46,6 +46,9 @@ GET    /v1/cardholders/{cardholder}/kill_switch               ioc
 DELETE /v1/cardholders/{cardholder}/kill_switch               ioc
 GET    /v1/cardholders/{cardholder}/message_preferences       ioc
 PUT    /v1/cardholders/{cardholder}/message_preferences       ioc
+POST   /v1/cardholders/{cardholder}/trusted_contacts          ic
+GET    /v1/cardholders/{cardholder}/trusted_contacts          ioc
+DELETE /v1/cardholders/{cardholder}/trusted_contacts/{contact} ic
 POST   /v1/cards/{card}/exceptions                            ioc
 GET    /v1/cards/{card}/exceptions                            ioc
 GET    /v1/cards/{card}/exceptions/{exception}                ioc
@@ -223,6 +226,8 @@ def test_another_persons_things_do_not_exist(world: World) -> None:
         ("POST", f"/v1/cardholders/{theirs}/kill_switch"),
         ("GET", f"/v1/cardholders/{theirs}/message_preferences"),
         ("PUT", f"/v1/cardholders/{theirs}/message_preferences"),
+        ("GET", f"/v1/cardholders/{theirs}/trusted_contacts"),
+        ("DELETE", f"/v1/cardholders/{theirs}/trusted_contacts/contact_1"),
         ("GET", f"/v1/authorizations/{decided['id']}"),
         ("GET", f"/v1/authorizations/{decided['id']}/evaluations"),
         ("GET", f"/v1/authorizations?card={other}"),

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
 
-from babel import Locale
 from babel.messages.pofile import read_po
 
 from zhiwei.core.errors import ZhiweiError
@@ -19,6 +18,7 @@ from zhiwei.core.finding import Facts
 from zhiwei.core.money import BY_CODE, major_units
 from zhiwei.core.place import COUNTRY_BY_ALPHA3, PROVINCES
 from zhiwei.core.reason import Reason
+from zhiwei.words.names import country_names
 from zhiwei.words.remedies import remedy_of
 
 LANGUAGES: Final = ("zh", "en")
@@ -56,9 +56,6 @@ class Sentences:
         self._signatures = {
             language: table.get("signature", "{name}").format(name=signatures.get(language, ""))
             for language, table in self._catalogues.items()
-        }
-        self._countries = {
-            language: dict(Locale.parse(language).territories) for language in self._catalogues
         }
 
     def sentence(self, reason: Reason, facts: Facts = ()) -> dict[str, str]:
@@ -160,9 +157,8 @@ class Sentences:
         """Names of the countries (alpha-3) that the value lists."""
         names: dict[str, str] = {}
         for code in value if isinstance(value, list) else [str(value)]:
-            country = COUNTRY_BY_ALPHA3.get(code)
-            if country is not None:
-                names[code] = self._countries[language].get(country.alpha2, code)
+            if code in COUNTRY_BY_ALPHA3:
+                names[code] = country_names(language)[code]
         return names
 
 

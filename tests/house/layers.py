@@ -38,7 +38,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "messaging_metrics": frozenset({"core", "messaging"}),
     "process_link": frozenset({"core", "ports", "messaging", "stores"}),
     # The faces are a second client of what the HTTP door calls: documents, commands, the house.
-    "web": frozenset({"core", "ports", "words", "vault", "messaging", "gateways", "preview"}),
+    "web": frozenset(
+        {"core", "ports", "words", "vault", "messaging", "gateways", "preview", "policy_file"}
+    ),
     "http_thread": frozenset({"core", "gateways"}),
     "journal": frozenset(
         {"core", "ports", "guardian", "keyring", "policy_file", "stores", "zones"}

@@ -83,13 +83,13 @@ class Console:
             raise NobodyError
         return session
 
-    async def form(self, request: Request, session: Session) -> Mapping[str, str]:
-        """The fields of a form that was made for this session.
+    async def form(self, request: Request, session: Session, **bounds: int) -> Mapping[str, str]:
+        """The fields of a form that was made for this session; `bounds` as `form_of` has them.
 
         Raises:
             StaleFormError: it was made for another one, or is no form.
         """
-        found = await form_of(request)
+        found = await form_of(request, **bounds)
         if not is_csrf_token(session, found.get(CSRF_FIELD, "")):
             raise StaleFormError
         return found

@@ -8,6 +8,7 @@ from zhiwei.web.console.cards import card_routes, decision_routes
 from zhiwei.web.console.context import Console
 from zhiwei.web.console.lists import audit_routes, list_routes, search_routes
 from zhiwei.web.console.live import live_routes
+from zhiwei.web.console.policies import policy_change_routes, policy_form_routes, policy_routes
 from zhiwei.web.console.work import case_routes, case_work_routes, operator_routes, post_routes
 
 
@@ -25,6 +26,9 @@ def console_router(console: Console) -> APIRouter:
         case_work_routes,
         post_routes,
         operator_routes,
+        policy_routes,
+        policy_form_routes,
+        policy_change_routes,
     ):
         router.include_router(routes(console))
     return router

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -13,6 +14,7 @@ from zhiwei.core.money import BY_CODE, major_units
 from zhiwei.core.place import COUNTRY_BY_ALPHA3, PROVINCES
 from zhiwei.gateways.http.presentation import DECISIONS, authorization_id
 from zhiwei.vault import text_without_numbers
+from zhiwei.web.console.policy_words import FILTERS as POLICY_FILTERS
 from zhiwei.web.console.rows import first_reason
 from zhiwei.web.console.trail import BEIJING
 
@@ -90,7 +92,7 @@ def outcome_word(entry: Entry) -> str:
     return DECISIONS[entry.outcome]
 
 
-FILTERS: Final = {
+FILTERS: Final[dict[str, Callable[..., object]]] = {
     "card_id": card_id,
     "change_word": change_word,
     "decision_id": decision_id,
@@ -103,4 +105,5 @@ FILTERS: Final = {
     "place_name": place_name,
     "masked_phone": masked_phone,
     "masked_email": masked_email,
+    **POLICY_FILTERS,
 }

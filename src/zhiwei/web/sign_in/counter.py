@@ -113,15 +113,17 @@ class Counter:
         return JSONResponse({"message": self.frame.say(request, key)}, status)
 
 
-async def form_of(request: Request) -> dict[str, str]:
+async def form_of(
+    request: Request, *, fields_max: int = _FIELDS_MAX, bytes_max: int = FORM_MAX
+) -> dict[str, str]:
     """The fields of a form; the first of each name. What is no form, or too long, has none."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind != "application/x-www-form-urlencoded":
         return {}
     found: dict[str, str] = {}
     try:
-        text = (await _body(request)).decode()
-        for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS_MAX):
+        text = (await _body(request, bytes_max)).decode()
+        for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=fields_max):
             found.setdefault(name, value)
     except ValueError:
         return {}
@@ -149,7 +151,7 @@ def away(to: str) -> Response:
     return RedirectResponse(to, 303)
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, bytes_max: int = FORM_MAX) -> bytes:
     """The whole body.
 
     Raises:
@@ -158,6 +160,6 @@ async def _body(request: Request) -> bytes:
     raw = b""
     async for piece in request.stream():
         raw += piece
-        if len(raw) > FORM_MAX:
+        if len(raw) > bytes_max:
             raise ValueError
     return raw

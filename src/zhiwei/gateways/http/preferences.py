@@ -7,6 +7,8 @@ quiet hours do not hold for it, and of questions at least one channel stays chos
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Response
@@ -98,23 +100,56 @@ async def put(
 ) -> Response:
     """Choose channels and quiet hours. It holds for messages that are planned from now on."""
     holder = reachable_cardholder(house, caller, cardholder)
-    check(body.channels)
     quiet = body.quiet_hours
-    start, end = ("", "") if quiet is None else (quiet.start, quiet.end)
-    quiet_hours(start, end)
+    hours = ("", "") if quiet is None else (quiet.start, quiet.end)
     old = house.reader.record(MessagePreferences, holder.id)
+    made = chosen_preferences(holder.id, old, body.channels, hours, house.clock.now_ms())
+    if made is not None:
+        await house.keep((made.record,), (made.audit,), caller.actor)
+        old = made.record
+    return reply(preferences_document(holder.id, old))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Preferences that differ from those before."""
+
+    record: MessagePreferences
+    audit: Audit
+
+
+def chosen_preferences(
+    cardholder: str,
+    old: MessagePreferences | None,
+    channels: Mapping[str, Sequence[str]],
+    quiet: tuple[str, str],
+    now_ms: int,
+) -> Chosen | None:
+    """What is to be kept of a choice, for the API and for pages; None = it is as it was.
+
+    Args:
+        cardholder: whose preferences they are.
+        old: what was chosen before; None = nothing ever.
+        channels: by word of a kind; empty = not wanted.
+        quiet: start and end as `HH:MM`; both empty = no quiet hours.
+        now_ms: the instant.
+
+    Raises:
+        NotAllowedValueError: an unknown kind or channel, what must not fall silent, or bad hours.
+    """
+    check(channels)
+    start, end = quiet
+    quiet_hours(start, end)
     new = MessagePreferences(
-        id=holder.id,
-        created_ms=max(house.clock.now_ms(), 1),
-        channels=_channels_text(body.channels),
+        id=cardholder,
+        created_ms=max(now_ms, 1),
+        channels=_channels_text(channels),
         quiet_start=start,
         quiet_end=end,
     )
-    if old is None or _told(old) != _told(new):
-        audit = Audit("message_preferences.set", holder.id, _told(old), _told(new))
-        await house.keep((new,), (audit,), caller.actor)
-        old = new
-    return reply(preferences_document(holder.id, old))
+    if old is not None and _told(old) == _told(new):
+        return None
+    return Chosen(new, Audit("message_preferences.set", cardholder, _told(old), _told(new)))
 
 
 def preferences_document(cardholder: str, kept: MessagePreferences | None) -> Document:
@@ -134,7 +169,7 @@ def preferences_document(cardholder: str, kept: MessagePreferences | None) -> Do
     }
 
 
-def _channels_text(channels: dict[str, list[str]]) -> str:
+def _channels_text(channels: Mapping[str, Sequence[str]]) -> str:
     """Chosen channels as they are kept: in one order, so that the same choice is the same text."""
     chosen = {
         kind: [channel for channel in CHANNELS_OF_CARDHOLDERS if channel in wanted]

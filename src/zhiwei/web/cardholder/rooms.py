@@ -6,16 +6,33 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from zhiwei.web.cardholder import checkup, contacts, control_forms, history, questions, stops
+from zhiwei.web.cardholder import (
+    alerts,
+    bindings,
+    checkup,
+    contacts,
+    control_forms,
+    history,
+    limits,
+    questions,
+    stops,
+    travel,
+    verification,
+)
+from zhiwei.web.cardholder.alerts import alert_routes
+from zhiwei.web.cardholder.bindings import binding_routes
 from zhiwei.web.cardholder.checkup import checkup_routes
 from zhiwei.web.cardholder.contacts import contact_routes
 from zhiwei.web.cardholder.deeds import Act, Kind
 from zhiwei.web.cardholder.history import history_routes
 from zhiwei.web.cardholder.home import home_routes
+from zhiwei.web.cardholder.limits import limit_routes
 from zhiwei.web.cardholder.locks import lock_routes
 from zhiwei.web.cardholder.questions import question_routes
 from zhiwei.web.cardholder.settings import settings_routes
+from zhiwei.web.cardholder.travel import travel_routes
 from zhiwei.web.cardholder.trials import trial_routes
+from zhiwei.web.cardholder.verification import verification_routes
 from zhiwei.web.cardholder.visit import Home
 
 #: Every deed, by room.
@@ -25,6 +42,11 @@ KINDS: Final[tuple[Kind, ...]] = (
     *questions.KINDS,
     *history.KINDS,
     *checkup.KINDS,
+    *limits.KINDS,
+    *verification.KINDS,
+    *alerts.KINDS,
+    *bindings.KINDS,
+    *travel.KINDS,
 )
 #: Deeds that change no card.
 ACTS: Final[tuple[Act, ...]] = contacts.ACTS
@@ -37,6 +59,11 @@ _ROUTES: Final = (
     checkup_routes,
     contact_routes,
     settings_routes,
+    limit_routes,
+    verification_routes,
+    alert_routes,
+    binding_routes,
+    travel_routes,
 )
 
 

@@ -1,0 +1,80 @@
+"""A house with the cardholder's real pages in this process: forms are sent as a browser does."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tests.web.sign_in.hall import ORIGIN, Browser, Hall
+
+from zhiwei.core.card_state import CardState
+from zhiwei.core.ids import card_key_of
+from zhiwei.web.app import FaceParts, open_faces
+from zhiwei.web.sign_in.model import Face
+from zhiwei.web.sign_in.settings import FaceSettings
+from zhiwei.web.sign_in.site import site_at
+
+
+class Room(Hall):
+    """The hall with every page behind it, one card in CNY, and codes by text message."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.app = self.world.app
+        parts = FaceParts(self.store, site_at(ORIGIN), FaceSettings(), sends_sms=True)
+        self.end_streams = open_faces(self.app, self.world.house, parts)
+        self.card = self.world.card(
+            cardholder=self.holder, currency="CNY", time_zone="Asia/Shanghai"
+        )
+
+    @property
+    def state(self) -> CardState:
+        """The card's file."""
+        key = card_key_of(self.card)
+        assert key is not None
+        found = self.world.house.reader.card(key)
+        assert found is not None
+        return found
+
+    def control(self, kind: str) -> Any:  # noqa: ANN401 - any control, as the test knows
+        """A control as it is set; None where it is not."""
+        return self.state.settings.controls.of_type(kind)
+
+
+class Person(Browser):
+    """Somebody at a page of the card; `page` names it, for example `limits`."""
+
+    def __init__(self, room: Room, face: Face = Face.CARDHOLDER) -> None:
+        super().__init__(room)
+        self.room = room
+        self.sign_in(face, "contact_1" if face is Face.CONTACT else "")
+
+    def open(self, page: str, card: str = "") -> httpx.Response:
+        """Open a page of the card."""
+        return self.get(f"/me/cards/{card or self.room.card}/{page}")
+
+    def etag(self, control: str = "") -> str:
+        """The ETag in the first form (about a control)."""
+        pattern = r'name="etag" value="([^"]*)"'
+        if control:
+            pattern += rf'><input type="hidden" name="control" value="{control}"'
+        found = re.search(pattern, self.page)
+        assert found is not None, "the page has no such form"
+        return unescape(found[1])
+
+    def do(self, deed: str, **fields: Any) -> httpx.Response:  # noqa: ANN401 - text or texts
+        """Send a form of this page; a form that names no `once` is a form of its own."""
+        fields.setdefault("csrf", self.token)
+        return self._send("POST", f"/me/cards/{self.room.card}/do/{deed}", data=fields)
+
+    def prove(self, answer: httpx.Response) -> httpx.Response:
+        """Prove by a code what a form led to, and what became of it."""
+        path = answer.headers["location"]
+        assert path.startswith("/me/prove/"), path
+        self.get(path)
+        self.post(f"{path}/send")
+        self.get(f"{path}?sent=1")
+        return self.post(f"{path}/code", code=self.room.code)

@@ -75,7 +75,7 @@ def test_a_form_that_is_sent_twice_is_carried_out_once(town: Town) -> None:
     assert [row["action"] for row in rows].count("stop.placed") == 1
 
 
-@pytest.mark.parametrize("deed", ["nothing", "set_control", "kill_switch"])
+@pytest.mark.parametrize("deed", ["nothing", "lock_set", "kill_switch"])
 def test_a_deed_that_there_is_not(town: Town, deed: str) -> None:
     """A clear page, whatever was typed; for all cards only what is meant for all."""
     card = town.card()
@@ -95,7 +95,7 @@ def test_somebody_elses_card_is_nobodys(town: Town) -> None:
         form = one.form("/me", f"/me/cards/{mine.id}/do/stop_card")
         for page in ("", "/locks", "/history", "/history/1"):
             assert one.get(f"/me/cards/{theirs.id}{page}").status_code == 404, page
-        for page in ("do/stop_card", "do/set_control", "try"):
+        for page in ("do/stop_card", "do/lock_set", "try/lock_set"):
             assert one.client.post(f"/me/cards/{theirs.id}/{page}", data=form).status_code == 404
     assert not is_stopped(town, theirs)
 

@@ -48,7 +48,7 @@ def locks(card: Card) -> str:
 
 def setting(one: Person, card: Card, name: str, fields: dict[str, object]) -> object:
     """Fill the form of a control in and send it."""
-    path = f"/me/cards/{card.id}/do/set_control"
+    path = f"/me/cards/{card.id}/do/lock_set"
     return one.press(locks(card), path, fields, type=name)
 
 
@@ -63,7 +63,7 @@ def test_a_lock_is_switched_on_at_once_and_off_with_proof(town: Town, name: str)
         assert done.headers["location"].endswith(f"/locks#{name}")  # type: ignore[attr-defined]
         found = town.call("GET", f"/v1/cards/{card.id}/controls/{name}").document
         assert expected.items() <= found.items()
-        path = f"/me/cards/{card.id}/do/remove_control"
+        path = f"/me/cards/{card.id}/do/lock_remove"
         off = one.press(locks(card), path, type=name)
         where = off.headers["location"]
         assert where.startswith("/me/prove/")
@@ -78,9 +78,9 @@ def test_a_form_that_is_filled_in_wrongly(
     """The reason in plain words, and nothing is changed."""
     card = town.card()
     with person(town, card.cardholder) as one:
-        form = one.form(locks(card), f"/me/cards/{card.id}/do/set_control", type="night_lock")
+        form = one.form(locks(card), f"/me/cards/{card.id}/do/lock_set", type="night_lock")
         sent: dict[str, object] = {**form, "type": name, **fields}
-        answer = one.client.post(f"/me/cards/{card.id}/do/set_control", data=sent)
+        answer = one.client.post(f"/me/cards/{card.id}/do/lock_set", data=sent)
         assert answer.status_code == 422
         assert why in read(answer)
     assert town.call("GET", f"/v1/cards/{card.id}/controls").rows == []
@@ -90,7 +90,7 @@ def test_a_form_from_before_somebody_else_changed_it(town: Town) -> None:
     """Two tabs: the second is told, sees how it is now, and nothing is overwritten."""
     card = town.card()
     with person(town, card.cardholder) as one:
-        path = f"/me/cards/{card.id}/do/set_control"
+        path = f"/me/cards/{card.id}/do/lock_set"
         stale = one.form(locks(card), path, type="region_lock")
         setting(one, card, "region_lock", {"regions": ["41"]})
         answer = one.client.post(path, data={**stale, "regions": ["11"]})
@@ -133,8 +133,8 @@ def test_what_it_would_have_stopped_before_it_is_switched_on(town: Town) -> None
         card, merchant={"name": "首都书店", "mcc": "5942", "country": "CHN", "region": "11"}
     )
     with person(town, card.cardholder) as one:
-        path = f"/me/cards/{card.id}/try"
-        form = one.form(locks(card), f"/me/cards/{card.id}/do/set_control", type="region_lock")
+        path = f"/me/cards/{card.id}/try/lock_set"
+        form = one.form(locks(card), f"/me/cards/{card.id}/do/lock_set", type="region_lock")
         sent: dict[str, object] = {**form, "regions": ["41"]}
         piece = one.client.post(path, data=sent, headers={"hx-request": "true"})
         assert "近 90 天的 4 笔付款里，会拦下 1 笔" in read(piece)
@@ -160,7 +160,7 @@ def test_a_loosening_that_waits_is_shown_and_can_be_cancelled(town: Town) -> Non
     with person(town, card.cardholder) as one:
         page = one.text(locks(card))
         assert "已申请放宽" in page, "the number is new, so it waits"
-        done = one.press(locks(card), f"/me/cards/{card.id}/do/cancel_control", type="region_lock")
+        done = one.press(locks(card), f"/me/cards/{card.id}/do/lock_cancel", type="region_lock")
         assert done.status_code == 303
         assert "已申请放宽" not in one.text(locks(card))
     assert town.call("GET", path).document["is_set"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from zhiwei.core.controls import CONTROL_TYPES
 from zhiwei.core.result import Rejection
+from zhiwei.web.cardholder.lock_forms import LOCKS
 from zhiwei.web.cardholder.rooms import KINDS
 from zhiwei.web.frame.words import MissingWordError, load_face_words
 
@@ -69,7 +69,7 @@ def test_no_template_has_style_or_script_inside() -> None:
 def test_every_form_that_changes_something_carries_its_token() -> None:
     """A POST without one would be refused; but for language and looks, which everybody may set."""
     form = re.compile(r"<form\b[^>]*method=\"post\"[^>]*>(.*?)</form>", re.IGNORECASE | re.DOTALL)
-    token = re.compile(r"form_fields\(|form_token\(|name=\"csrf\"")
+    token = re.compile(r"c\.hidden\(|form_fields\(|form_token\(|name=\"csrf\"")
     missing = [
         path.name
         for path in WEB.glob("templates/**/*.html")
@@ -94,6 +94,6 @@ def test_every_way_that_a_form_can_be_wrong_has_its_sentence() -> None:
 def test_every_deed_says_what_it_does() -> None:
     """Before it is proved, and when it is done; for every type of control."""
     wanted = {kind.done for kind in KINDS}
-    wanted |= {f"{word}.{name}" for word in ("told.set", "told.remove") for name in CONTROL_TYPES}
-    wanted |= {f"{word}.{name}" for word in ("stops", "not") for name in CONTROL_TYPES}
+    wanted |= {f"{word}.{name}" for word in ("told.set", "told.remove") for name in LOCKS}
+    wanted |= {f"{word}.{name}" for word in ("stops", "not") for name in LOCKS}
     assert sorted(wanted - WORDS.keys("zh")) == []

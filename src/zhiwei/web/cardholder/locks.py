@@ -6,22 +6,13 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from zhiwei.core.card_state import CardState, PendingChange
 from zhiwei.core.windows import HOUR_MS, DailyWindow
-from zhiwei.web.cardholder.control_forms import countries, etag_of, provinces
+from zhiwei.gateways.http.controls import pending_of
+from zhiwei.web.cardholder.amounts import etag_of
+from zhiwei.web.cardholder.lock_forms import LOCKS, countries, provinces
 from zhiwei.web.cardholder.merchant_groups import GROUPS, split
 from zhiwei.web.cardholder.visit import Home, Visit
 
-#: In the order of the page.
-LOCKS: Final = (
-    "region_lock",
-    "overseas_lock",
-    "night_lock",
-    "online_lock",
-    "overseas_online_lock",
-    "category_lock",
-    "card_lock",
-)
 _NIGHT: Final = (23, 5)
 
 
@@ -61,11 +52,6 @@ def _facts(visit: Visit) -> dict[str, Any]:
         "other_mccs": others,
         "zone": card.settings.profile.zone.name,
     }
-
-
-def pending_of(card: CardState, control_type: str) -> PendingChange | None:
-    """The loosening of a control that waits for its cooling-off."""
-    return next((p for p in card.settings.pending if p.control_type == control_type), None)
 
 
 def _hours(window: DailyWindow | None) -> tuple[int, int]:

@@ -11,9 +11,9 @@ from zhiwei.web.cardholder import (
     bindings,
     checkup,
     contacts,
-    control_forms,
     history,
     limits,
+    lock_forms,
     questions,
     stops,
     travel,
@@ -38,7 +38,7 @@ from zhiwei.web.cardholder.visit import Home
 #: Every deed, by room.
 KINDS: Final[tuple[Kind, ...]] = (
     *stops.KINDS,
-    *control_forms.KINDS,
+    *lock_forms.KINDS,
     *questions.KINDS,
     *history.KINDS,
     *checkup.KINDS,
@@ -53,7 +53,6 @@ ACTS: Final[tuple[Act, ...]] = contacts.ACTS
 _ROUTES: Final = (
     home_routes,
     lock_routes,
-    trial_routes,
     history_routes,
     question_routes,
     checkup_routes,
@@ -72,4 +71,5 @@ def room_routes(home: Home) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     for routes in _ROUTES:
         router.include_router(routes(home))
+    router.include_router(trial_routes(home, {kind.name: kind for kind in KINDS}))
     return router

@@ -150,10 +150,10 @@ def _calls(router: APIRouter, counter: Counter) -> None:
         done = await counter.deeds.perform(request, session, deed)
         # The script goes where the form would have gone.
         to = done.headers.get("location", HOME[session.face])
-        answer = JSONResponse({"to": to})
+        said = JSONResponse({"to": to})
         # What was done is said by the next page, which knows it by a cookie.
-        answer.raw_headers += [pair for pair in done.raw_headers if pair[0] == b"set-cookie"]
-        return answer
+        said.raw_headers += [pair for pair in done.raw_headers if pair[0] == b"set-cookie"]
+        return said
 
 
 def _sorry(

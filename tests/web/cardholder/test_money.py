@@ -201,18 +201,25 @@ def test_removing_a_limit_asks_for_proof(room: Room, wang: Person) -> None:
 
 
 def test_a_contact_tightens_and_never_loosens(room: Room, wang: Person, friend: Person) -> None:
-    """Lower, yes; higher, removed, opened or let through, no; and no page of proof."""
+    """Lower, yes; higher, removed or let through, no; and no page of what is spent."""
     limit(wang, "5000")
-    assert limit(friend, "4000").headers["location"] == "/me"
-    assert values(room) == [("POS", 400_000)]
-    assert limit(friend, "6000").status_code == 422
+    wang.open("limits")
+    seen = wang.etag()
+    for page in PAGES:
+        assert friend.open(page).status_code == 403, page
+
+    def sent(deed: str, **fields: str) -> int:
+        friend.open("locks")
+        return int(friend.do(deed, **fields).status_code)
+
+    assert sent("limit_set", **POS_DAY, value="6000", etag=seen) == 422
     assert "信任联系人可以收紧" in friend.text
-    friend.open("limits")
-    assert friend.do("limit_remove", **POS_DAY, etag=friend.etag()).status_code == 422
-    plan = {"from": "2026-01-01", "until": "2026-01-02", "country": "JPN"}
-    friend.open("travel")
-    friend.do("travel_plan", **plan)
-    assert room.state.settings.permissions == ()
+    assert sent("limit_remove", **POS_DAY, etag=seen) == 422
+    plan = {"from": "2025-12-01", "until": "2025-12-02", "country": "JPN"}
+    assert sent("travel_plan", **plan) == 422
+    assert list(room.state.settings.permissions) == []
+    assert values(room) == [("POS", 500_000)]
+    assert sent("limit_set", **POS_DAY, value="4000", etag=seen) == 303
     assert values(room) == [("POS", 400_000)]
 
 

@@ -107,11 +107,9 @@ async def _keep(home: Home, visit: Visit, fields: Fields) -> None:
     """Keep what was chosen. Sent twice, the second one changes nothing.
 
     Raises:
-        BadFormError: a contact may not; it was changed elsewhere in the meantime.
+        BadFormError: half a form, or it was changed elsewhere in the meantime.
         NotAllowedValueError: what may be fraud would fall silent; hours that are none.
     """
-    if visit.is_contact:
-        raise BadFormError("form.contact_may_not")
     if field(fields, "all", "") != "1":
         # A form that arrived in part would silence what it does not name.
         raise BadFormError("form.missing", field="all")

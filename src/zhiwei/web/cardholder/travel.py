@@ -14,12 +14,13 @@ from fastapi.concurrency import run_in_threadpool
 
 from zhiwei.core.card_state import CardState, Permission, PermissionKind
 from zhiwei.core.command import Change, GrantPermission, RevokePermission
-from zhiwei.core.place import COUNTRY_BY_ALPHA3, PROVINCES, country_code, province_code
+from zhiwei.core.place import PROVINCES, country_code, province_code
 from zhiwei.core.request import DOMESTIC
 from zhiwei.core.zone import DAY_MS
 from zhiwei.web.cardholder.amounts import amount_in
 from zhiwei.web.cardholder.deeds import BadFormError, Fields, Kind, field
 from zhiwei.web.cardholder.visit import Home, Visit
+from zhiwei.words.names import country_named, country_names
 
 #: Countries that one plan of this page names at most; the API takes more.
 _COUNTRIES_MAX: Final = 3
@@ -46,7 +47,6 @@ def _facts(home: Home, visit: Visit) -> dict[str, Any]:
     card = visit.the_card
     today = _today(card, visit.now_ms)
     days = home.house.policy.permission_max_ms // DAY_MS
-    named = ((code, home.house.words.country(code, visit.language)) for code in COUNTRY_BY_ALPHA3)
     return {
         "card": card,
         "currency": card.settings.profile.currency,
@@ -54,7 +54,9 @@ def _facts(home: Home, visit: Visit) -> dict[str, Any]:
         "today": today.isoformat(),
         "last_day": (today + timedelta(days=365)).isoformat(),
         "days": days,
-        "countries": sorted((pair for pair in named if pair[0] != DOMESTIC), key=lambda p: p[1]),
+        "countries": sorted(
+            name for code, name in country_names(visit.language).items() if code != DOMESTIC
+        ),
         "countries_max": _COUNTRIES_MAX,
         "provinces": tuple(PROVINCES),
         "kind_of": kind_word,
@@ -104,7 +106,7 @@ def _places_in(fields: Fields) -> tuple[tuple[str, ...], tuple[str, ...]]:
         BadFormError: none, too many, or of both kinds.
         NotAllowedValueError: one that does not exist.
     """
-    named = [text for text in fields.get("country", []) if text]
+    named = [text.strip() for text in fields.get("country", []) if text.strip()]
     chosen = fields.get("region", [])
     if not named and not chosen:
         raise BadFormError("travel.nowhere")
@@ -112,7 +114,9 @@ def _places_in(fields: Fields) -> tuple[tuple[str, ...], tuple[str, ...]]:
         raise BadFormError("travel.both")
     if len(named) > _COUNTRIES_MAX or len(chosen) > _REGIONS_MAX:
         raise BadFormError("travel.too_many", n=_COUNTRIES_MAX, regions=_REGIONS_MAX)
-    countries = {country_code(text, f"/countries/{i}") for i, text in enumerate(named)}
+    countries = {
+        country_code(country_named(text) or text, f"/countries/{i}") for i, text in enumerate(named)
+    }
     regions = {province_code(text, f"/regions/{i}") for i, text in enumerate(chosen)}
     if DOMESTIC in countries:
         raise BadFormError("travel.domestic")
@@ -141,12 +145,12 @@ def _end(_card: CardState, fields: Fields, _now_ms: int) -> Change:
 
 
 def _told_plan(card: CardState, fields: Fields) -> tuple[str, dict[str, Any]]:
-    places = [*fields.get("country", []), *fields.get("region", [])]
+    countries, regions = _places_in(fields)
     return "travel.told_plan", {
         "tail": card.settings.profile.tail,
         "first": _day_in(fields, "from").isoformat(),
         "last": _day_in(fields, "until").isoformat(),
-        "n": sum(1 for place in places if place),
+        "n": len(countries) + len(regions),
     }
 
 

@@ -178,7 +178,7 @@ def test_the_form_says_what_is_in_force(room: Room, ann: Visitor) -> None:
     assert policies is not None
     policy = policies.drafted(document)
     room.desk.world.in_force = replace(room.desk.world.in_force, policy=policy)
-    assert document.items() <= settings_of(policy).items()
+    assert settings_of(policy) == {**settings_of(policy), **document}
     form = fields_of(ann.get(NEW).text) | {"note": "spring"}
     answer = ann.post(NEW, form)
     assert answer.status_code == 409
@@ -204,7 +204,7 @@ def test_a_loosening_needs_a_second_officer(room: Room, ann: Visitor, ben: Visit
     assert room.desk.pay()[0]["policy_version"] == after.policy.version
     page = ann.get("/console/policy").text
     assert after.policy.version in page
-    assert "proposed by op_ann, adopted by op_ben" in page
+    assert "proposed by op_ann 王, adopted by op_ben 王" in page
     assert 'class="adopted"' in page
     assert room.actions()[:2] == ["policy.adopted", "policy.proposed"]
 

@@ -96,6 +96,7 @@ def policy_routes(console: Console) -> APIRouter:
             session,
             "policy.html",
             now=now,
+            names=await run_in_threadpool(_names, console),
             adopted=current,
             settings=settings_of(now.policy),
             defaults=settings_of(DEFAULT_POLICY),
@@ -117,6 +118,7 @@ def policy_routes(console: Console) -> APIRouter:
             session,
             "policy_change.html",
             view=view,
+            names=await run_in_threadpool(_names, console),
             change=view.change,
             allowed=_allowed(session, view, house.in_force()),
             now=house.in_force(),
@@ -304,6 +306,11 @@ def _allowed(session: Session, view: ChangeView, now: InForce) -> _Allowed:
         withdraw=is_mine,
         waits_for_second=can_hold and waits,
     )
+
+
+def _names(console: Console) -> dict[str, str]:
+    """Names of the operators by their ids; who proposed by the API has none."""
+    return {one.id: one.name for one in console.faces.operators()}
 
 
 def _change(desk: PolicyDesk, change: str) -> ChangeView:

@@ -19,18 +19,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from fastapi import FastAPI
 
 from zhiwei.assemble_faces import Faces
 from zhiwei.clock import Clock, ManualClock, SystemClock
 from zhiwei.core.card_state import CardState
-from zhiwei.core.command import Actor, Via
+from zhiwei.core.command import Actor, Command, Via
 from zhiwei.core.entry import Entry
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.policy import Policy
-from zhiwei.core.result import NOTHING_RELATED
+from zhiwei.core.result import NOTHING_RELATED, Result
 from zhiwei.engine import Engine, Failure, ThreadEntry
-from zhiwei.gateways.http.app import build_app
 from zhiwei.gateways.http.house import House, MessageDesk, Rooms
 from zhiwei.gateways.http.record_ids import IdMint
 from zhiwei.gateways.in_force import InForce, in_force_of
@@ -134,9 +132,7 @@ async def run_house(
     """
     clock = ManualClock() if options.is_test_mode else SystemClock()
     files = _files_of(options)
-    delivery = MessagingSettings()
-    if options.messages_file is not None:
-        delivery = load_messages(options.messages_file)
+    delivery = _delivery_of(options)
     options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
@@ -173,24 +169,16 @@ async def run_house(
             unready=metrics.unready,
             test_clock=clock if isinstance(clock, ManualClock) else None,
             messages=_message_desk(messages, messaging, delivery),
-            rehearse=lambda state, command, at_ms: guardian_under(standing.now().policy).step(
-                state, NOTHING_RELATED, command, at_ms
-            ),
+            rehearse=standing.rehearse,
             inbound_secrets=_inbound_secrets(delivery),
             policies=_policy_desk(reader, entry, standing, clock, mint),
             mint=mint,
         )
         calls, answers = calls_of(entry, reader, clock), answers_of(reader, clock)
-
-        def app_at(host: str, port: int) -> FastAPI:
-            app = build_app(house)
-            faces.hang(app, house, host, port)
-            return app
-
         doors = _Doors(
             engine,
             Iso8583Server(door, engine.submit, bug=int(Failure.BUG)),
-            HttpThread(app_at, *options.http),
+            HttpThread(faces.application(house), *options.http),
             faces,
             lambda: messaging.start(_orders(options, standing.now().policy), calls, answers),
             partial(_stop_messaging, messaging, messages),
@@ -225,6 +213,16 @@ def _policy_desk(
     )
 
 
+def _delivery_of(options: Options) -> MessagingSettings:
+    """How messages go out; webhooks only where the operator gave no file.
+
+    Raises:
+        MessagesFileError: the file cannot be used.
+    """
+    file = options.messages_file
+    return MessagingSettings() if file is None else load_messages(file)
+
+
 def _files_of(options: Options) -> tuple[Policy | None, ResponseCodes | None]:
     """Policy and response codes that the operator gave as files; None = none was given.
 
@@ -254,6 +252,11 @@ class _Standing:
     def now(self) -> InForce:
         """What is in force."""
         return self._now
+
+    def rehearse(self, state: CardState, command: Command, at_ms: int) -> Result:
+        """What a command would do to a file at an instant; nothing is written."""
+        step = guardian_under(self._now.policy).step
+        return step(state, NOTHING_RELATED, command, at_ms)
 
     def switch(self, new: InForce) -> None:
         """Put another version in force; no decision is made meanwhile, since this does not wait."""

@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI
 
 from zhiwei.clock import ManualClock, SystemClock
+from zhiwei.gateways.http.app import build_app
 from zhiwei.gateways.http.house import House
 from zhiwei.messaging.settings import MessagingSettings
 from zhiwei.ports import StoreUnavailableError
@@ -49,11 +50,17 @@ class Faces:
         self._store: Final = SqliteFaceStore(data_dir)
         self._end_streams: Callable[[], None] | None = None
 
-    def hang(self, api: FastAPI, house: House, host: str, port: int) -> None:
-        """Hang the pages beside the API, which listens there."""
-        site = self._settings.site or _site_of(host, port)
-        parts = FaceParts(self._store, site, self._settings, self._sends_sms)
-        self._end_streams = open_faces(api, house, parts)
+    def application(self, house: House) -> Callable[[str, int], FastAPI]:
+        """Makes the API of a house with the pages beside it, once it is known where it listens."""
+
+        def at(host: str, port: int) -> FastAPI:
+            api = build_app(house)
+            site = self._settings.site or _site_of(host, port)
+            parts = FaceParts(self._store, site, self._settings, self._sends_sms)
+            self._end_streams = open_faces(api, house, parts)
+            return api
+
+        return at
 
     async def tidy(self) -> None:
         """Delete what is over, now and then, until it is cancelled."""

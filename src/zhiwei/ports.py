@@ -97,19 +97,6 @@ class ContactConsent:
 
 
 @dataclass(frozen=True)
-class FacePreferences:
-    """How a cardholder wants to see the page."""
-
-    #: The cardholder's.
-    id: str
-    created_ms: int
-    #: Elder mode (长辈模式): large text and fewer choices.
-    elder: bool = False
-    #: `auto`, `light` or `dark`.
-    theme: str = "auto"
-
-
-@dataclass(frozen=True)
 class ApiKey:
     """A key of the HTTP door; the secret itself is kept nowhere."""
 
@@ -254,7 +241,6 @@ class CaseFile:
 Record: TypeAlias = (
     "KeyCheck | PolicyText | Cardholder | ApiKey | Checkup | StoredAnswer | Subscription"
     " | MessagePreferences | CaseFile | PolicyChange | TrustedContact | ContactConsent"
-    " | FacePreferences"
 )
 R = TypeVar(
     "R",
@@ -270,7 +256,6 @@ R = TypeVar(
     PolicyChange,
     TrustedContact,
     ContactConsent,
-    FacePreferences,
 )
 
 

@@ -25,7 +25,6 @@ from zhiwei.ports import (
     CaseFile,
     Checkup,
     ContactConsent,
-    FacePreferences,
     MessagePreferences,
     PolicyChange,
     PolicyText,
@@ -130,7 +129,6 @@ RECORDS: list[Record] = [
     MessagePreferences("ch_1", NOON, '{"balance_changed": ["push"]}', "22:00", "07:00"),
     TrustedContact("contact_1", NOON, "ch_1", "韩梅", "+8613900000001", "zh", "123456"),
     ContactConsent("contact_1", NOON, "+8613900000001", NOON + 1, NOON + 2),
-    FacePreferences("ch_1", NOON, elder=True, theme="dark"),
     CaseFile("chg_1", NOON, "op_1", NOON + 1, "op_1", "called the customer"),
 ]
 

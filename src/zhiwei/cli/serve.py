@@ -62,8 +62,6 @@ def serve(
 
     Example: `zhiwei serve --data ./data --http 127.0.0.1:8080 --iso8583 127.0.0.1:8583`
     """
-    import uvloop
-
     from zhiwei.assemble import Options
     from zhiwei.logs import set_up_logs
 
@@ -85,6 +83,17 @@ def serve(
         logs_json=logs_json,
         log_level=log_level,
     )
+    _run_until_ended(options)
+
+
+def _run_until_ended(options: object) -> None:
+    """Serve until a signal ends it.
+
+    Raises:
+        AddressInUseError: a door could not be opened.
+    """
+    import uvloop
+
     try:
         uvloop.run(_run(options))
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from tests.web.cardholder.person import person
 from tests.web.town import Card, Town
@@ -18,9 +19,9 @@ def is_stopped(town: Town, card: Card) -> bool:
         return False
 
 
-def proof_of(answer: object) -> str:
+def proof_of(answer: httpx.Response) -> str:
     """Where a loosening leads."""
-    location: str = answer.headers["location"]  # type: ignore[attr-defined]  # it is an answer
+    location = answer.headers["location"]
     assert location.startswith("/me/prove/deed_"), location
     return location
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from tests.web.cardholder.person import Person, person, read
 from tests.web.town import Card, Document, Town
@@ -46,7 +47,7 @@ def locks(card: Card) -> str:
     return f"/me/cards/{card.id}/locks"
 
 
-def setting(one: Person, card: Card, name: str, fields: dict[str, object]) -> object:
+def setting(one: Person, card: Card, name: str, fields: dict[str, object]) -> httpx.Response:
     """Fill the form of a control in and send it."""
     path = f"/me/cards/{card.id}/do/lock_set"
     return one.press(locks(card), path, fields, type=name)
@@ -59,8 +60,8 @@ def test_a_lock_is_switched_on_at_once_and_off_with_proof(town: Town, name: str)
     fields, expected = SET[name]
     with person(town, card.cardholder) as one:
         done = setting(one, card, name, fields)
-        assert done.status_code == 303, read(done)  # type: ignore[attr-defined,arg-type]  # an answer
-        assert done.headers["location"].endswith(f"/locks#{name}")  # type: ignore[attr-defined]
+        assert done.status_code == 303, read(done)
+        assert done.headers["location"].endswith(f"/locks#{name}")
         found = town.call("GET", f"/v1/cards/{card.id}/controls/{name}").document
         assert expected.items() <= found.items()
         path = f"/me/cards/{card.id}/do/lock_remove"
@@ -106,9 +107,9 @@ def test_fewer_provinces_at_once_other_ones_with_proof(town: Town) -> None:
     town.control(card, "region_lock", {"regions": ["11", "41"]})
     with person(town, card.cardholder) as one:
         narrower = setting(one, card, "region_lock", {"regions": ["41"]})
-        assert narrower.headers["location"].startswith("/me/cards/")  # type: ignore[attr-defined]
+        assert narrower.headers["location"].startswith("/me/cards/")
         other = setting(one, card, "region_lock", {"regions": ["61"]})
-        assert other.headers["location"].startswith("/me/prove/")  # type: ignore[attr-defined]
+        assert other.headers["location"].startswith("/me/prove/")
 
 
 def test_each_lock_says_what_it_stops_and_what_not(town: Town) -> None:

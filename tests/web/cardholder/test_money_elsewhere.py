@@ -41,7 +41,7 @@ def friend(room: Room) -> Person:
     return Person(room, Face.CONTACT)
 
 
-def messages(person: Person, seen: str = "0", **changed: Any) -> httpx.Response:  # noqa: ANN401
+def messages(person: Person, seen: str = "0", **changed: Any) -> httpx.Response:  # noqa: ANN401 - fields of all kinds
     """Send the form of messages as it stands, with changes; dots in names are written `__`."""
     person.open("alerts")
     fields: dict[str, Any] = {

@@ -13,7 +13,6 @@ from zhiwei.ports import (
     Checkup,
     ContactConsent,
     CorruptFileError,
-    FacePreferences,
     KeyCheck,
     MessagePreferences,
     PolicyChange,
@@ -40,7 +39,6 @@ KIND_NAMES: Final[dict[type[Any], str]] = {
     PolicyChange: "policy_change",
     TrustedContact: "trusted_contact",
     ContactConsent: "contact_consent",
-    FacePreferences: "face_preferences",
 }
 KINDS: Final = {name: kind for kind, name in KIND_NAMES.items()}
 _WITH_SUBJECT: Final = (ApiKey, Checkup, TrustedContact, ContactConsent)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from html import unescape
 from typing import Final, final
 
@@ -17,7 +20,11 @@ import httpx
 from zhiwei.demo import checks
 from zhiwei.demo.checks import Claims
 from zhiwei.demo.server import Server, ServerError
+from zhiwei.simulate.http_door import HttpDoor
 from zhiwei.simulate.telling import Line
+from zhiwei.stores.faces import SqliteFaceStore
+from zhiwei.web.sign_in.codes import new_link
+from zhiwei.web.sign_in.model import Face
 
 _FORM: Final = re.compile(
     r'<form[^>]*action="(?P<action>[^"]+)"[^>]*>(?P<fields>.*?)</form>', re.DOTALL
@@ -41,8 +48,10 @@ class Whose:
 class Faces:
     """Visits to the pages of one server."""
 
-    def __init__(self, server: Server, claims: Claims) -> None:
+    def __init__(self, server: Server, claims: Claims, door: Callable[[], HttpDoor]) -> None:
+        """`door` = the server's HTTP door, once it is open."""
         self._server: Final = server
+        self._door: Final = door
         self._claims: Final = claims
         self._operator = ""
 
@@ -66,14 +75,16 @@ class Faces:
     def _customer(self, whose: Whose) -> None:
         """The customer reads why, stops the card with one tap, and cannot lift it so easily."""
         path = f"/me/cards/{whose.card}"
-        with self._entered(f"cardholder:{whose.cardholder}") as browser:
-            history = browser.get(f"{path}/history")
+        with closing(self._entered(f"cardholder:{whose.cardholder}")) as browser:
+            history = browser.get(f"{path}/history?show=declined").text
+            line = re.search(rf'href="({path}/history/[0-9]+)"', history)
+            why = browser.get(line[1]).text if line is not None else ""
             stopped = self._press(browser, "/me", f"{path}/do/stop_card")
             home = browser.get("/me").text
             lifted = self._press(browser, "/me", f"{path}/do/lift_stop")
         self._claims.claim(
             checks.FACES,
-            held=history.status_code == 200 and f"{path}/locks" in history.text,
+            held=re.search(rf'href="{path}/(locks|limits|verification)#', why) is not None,
             line=Line(
                 "客户打开自己的记录页：每笔拒绝都写着是哪一项设置，并有按钮直达",
                 "the customer's history names the control behind each refusal, with a button to it",
@@ -102,7 +113,7 @@ class Faces:
         if found is None:
             raise ServerError("no operator was made")
         self._operator = found[0]
-        with self._entered(f"operator:{self._operator}") as browser:
+        with closing(self._entered(f"operator:{self._operator}")) as browser:
             live = browser.get("/console")
             why = browser.get(f"/console/decisions/{whose.refused}")
         self._claims.claim(
@@ -126,8 +137,17 @@ class Faces:
         return browser
 
     def _link(self, who: str) -> str:
-        said = self._server.command("enter", who, "--data", str(self._server.data))
-        return said.strip().splitlines()[-1].removeprefix(self.site)
+        """A link as `zhiwei enter` prints it, but by the server's clock, which stands elsewhere."""
+        kind, _, subject = who.partition(":")
+        face = Face.OPERATOR if kind == "operator" else Face.CARDHOLDER
+        with closing(self._door()) as door:
+            now = str(door.call("GET", "/v1/test_helpers/clock").document["now"])
+        now_ms = int(datetime.fromisoformat(now).timestamp() * 1000)
+        store = SqliteFaceStore(self._server.data)
+        try:
+            return new_link(store, face, subject, now_ms)
+        finally:
+            store.close()
 
     def _press(self, browser: httpx.Client, page: str, action: str) -> httpx.Response:
         """Send the form of a page that goes to `action`; empty = the page's own form."""

@@ -116,7 +116,7 @@ class Show:
         self.key = ""
         #: A card of the show, for whoever wants to look on.
         self.card_id = ""
-        self.faces: Final = Faces(server, self.claims)
+        self.faces: Final = Faces(server, self.claims, lambda: HttpDoor(server.http, self.key))
         #: Whose pages were shown; None before that.
         self.whose: Whose | None = None
         self._hero: Account | None = None

@@ -16,7 +16,7 @@ from zhiwei.web.console.filters import DecisionFilter
 from zhiwei.web.console.rows import CardNames, DecisionRow, row_of
 
 #: Entries that one page walks at most.
-WALK_MAX: Final = 3_000
+WALK_MAX: Final = 400
 _CHUNK: Final = 200
 
 

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from zhiwei.web.console.context import PREFIX, Console, DeskRoute, position_in
 from zhiwei.web.console.filters import SPANS, AuditFilter, DecisionFilter
-from zhiwei.web.console.ledger import LedgerPage, ledger_page
+from zhiwei.web.console.ledger import WALK_MAX, LedgerPage, ledger_page
 from zhiwei.web.console.rows import CHANNEL_WORDS, OUTCOME_WORDS, DecisionRow
 from zhiwei.web.console.search import Hits, search
 from zhiwei.web.console.sheets import audits_sheet, decisions_sheet
@@ -36,7 +36,7 @@ def list_routes(console: Console) -> APIRouter:
     async def decisions(request: Request, before: str = "") -> Response:
         session = await console.operator(request)
         wanted = DecisionFilter.read(request.query_params)
-        page = await run_in_threadpool(ledger, wanted, position_in(before), 50, 3_000)
+        page = await run_in_threadpool(ledger, wanted, position_in(before), 50, WALK_MAX)
         return await console.page(
             request,
             session,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 from tests.web.cardholder.person import Person, person, read
@@ -110,6 +112,21 @@ def test_fewer_provinces_at_once_other_ones_with_proof(town: Town) -> None:
         assert narrower.headers["location"].startswith("/me/cards/")
         other = setting(one, card, "region_lock", {"regions": ["61"]})
         assert other.headers["location"].startswith("/me/prove/")
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("22:30", "05:30"), ("22:00", "00:00"), ("01:00", "24:00")]
+)
+def test_hours_that_the_api_set_stay_as_they_are(town: Town, start: str, end: str) -> None:
+    """The form shows them, and saving it untouched changes nothing."""
+    card = town.card()
+    town.control(card, "night_lock", {"start": start, "end": end})
+    with person(town, card.cardholder) as one:
+        page = one.get(locks(card)).text
+        shown = re.findall(r'<option value="([^"]+)" selected>', page)
+        assert shown[:2] == [start, "24:00" if end == "00:00" else end]
+        done = setting(one, card, "night_lock", {"start": shown[0], "end": shown[1]})
+        assert done.headers["location"].startswith("/me/cards/"), "nothing is loosened"
 
 
 def test_each_lock_says_what_it_stops_and_what_not(town: Town) -> None:

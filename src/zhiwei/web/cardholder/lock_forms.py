@@ -29,7 +29,8 @@ LOCKS: Final = (
     "category_lock",
     "card_lock",
 )
-_HOUR: Final = re.compile(r"(?:[01]?[0-9]|2[0-4])", re.ASCII)
+_TIME: Final = re.compile(r"([0-9]{1,2})(?::([0-5][0-9]))?", re.ASCII)
+_HOURS: Final = 24
 _FIELDS_MAX: Final = 64
 
 
@@ -64,11 +65,14 @@ def _several(fields: Fields, name: str) -> list[str]:
 
 
 def _window(fields: Fields) -> dict[str, str]:
-    """Whole hours: `23` is 23:00."""
-    start, end = field(fields, "start"), field(fields, "end")
-    if not _HOUR.fullmatch(start) or not _HOUR.fullmatch(end):
-        raise BadFormError("not_allowed.bad_time")
-    return {"start": f"{int(start):02d}:00", "end": f"{int(end):02d}:00"}
+    """Times as the form has them: `23` and `23:00` are the same."""
+    times: list[str] = []
+    for name in ("start", "end"):
+        match = _TIME.fullmatch(field(fields, name))
+        if match is None or int(match[1]) > _HOURS:
+            raise BadFormError("not_allowed.bad_time")
+        times.append(f"{int(match[1]):02d}:{match[2] or '00'}")
+    return {"start": times[0], "end": times[1]}
 
 
 def _country(text: str) -> str:

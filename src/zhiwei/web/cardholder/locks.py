@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from zhiwei.core.windows import HOUR_MS, DailyWindow
+from zhiwei.core.documents import time_text
+from zhiwei.core.windows import NIGHT, DailyWindow
+from zhiwei.core.zone import DAY_MS
 from zhiwei.gateways.http.controls import pending_of
 from zhiwei.web.cardholder.amounts import etag_of
 from zhiwei.web.cardholder.lock_forms import LOCKS, countries, provinces
 from zhiwei.web.cardholder.merchant_groups import GROUPS, split
 from zhiwei.web.cardholder.visit import Home, Visit
-
-_NIGHT: Final = (23, 5)
 
 
 def lock_routes(home: Home) -> APIRouter:
@@ -54,8 +54,7 @@ def _facts(visit: Visit) -> dict[str, Any]:
     }
 
 
-def _hours(window: DailyWindow | None) -> tuple[int, int]:
-    """Whole hours of a window; of the usual night where there is none."""
-    if window is None:
-        return _NIGHT
-    return window.start_ms // HOUR_MS, window.end_ms // HOUR_MS
+def _hours(window: DailyWindow | None) -> tuple[str, str]:
+    """Start and end as `22:30`; the usual night where none is set. An end at midnight is 24:00."""
+    shown = NIGHT if window is None else window
+    return time_text(shown.start_ms), time_text(shown.end_ms or DAY_MS)

@@ -13,6 +13,13 @@ for (const group of document.querySelectorAll("fieldset[data-most]")) {
   group.addEventListener("change", count);
   count();
 }
+for (const row of document.querySelectorAll(".hours")) {
+  const [start, end] = row.querySelectorAll("select");
+  const mark = row.querySelector("output");
+  row.addEventListener("change", () => {
+    mark.textContent = end.value <= start.value ? mark.dataset.next : "";
+  });
+}
 // The pieces that say what would have been stopped come by themselves; the button is for who has no script.
 for (const button of document.querySelectorAll("button.try")) {
   button.hidden = "htmx" in window;

@@ -10,21 +10,26 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from playwright.sync_api import Browser, Error, Page
+from playwright.sync_api import Browser, BrowserContext, Error
 from rich.console import Console
 from rich.progress import Progress
 from scripts.screenshots.pages import PICTURES, Picture, Viewer
+from tests.web.cardholder.person import session_cookie
 from tests.web.chromium import chromium_path, launched
 from tests.web.devices import Device, Scheme, new_context
 from tests.web.town import Card, Town, open_town
 
+from zhiwei.web.sign_in.model import Face, Role
+
 SIZES = ((360, 740), (390, 844), (1280, 800))
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+#: For what a page fetches by itself; a page with an open stream is never idle.
+_SETTLE_MS = 700
 LOCALES = ("zh-CN", "en-GB")
 
 
@@ -33,10 +38,17 @@ class Customer:
     """Whose pages are taken."""
 
     card: Card
+    #: A question that waits, and a decision that was refused.
+    question: str
+    decision: str
+    #: Cookies of a session, by who looks.
+    cookies: Mapping[Viewer, str]
 
     def path_of(self, picture: Picture) -> str:
         """Where the picture's page is for this customer."""
-        return picture.path.format(card=self.card.id, cardholder=self.card.cardholder)
+        return picture.path.format(
+            card=self.card.id, question=self.question, decision=self.decision
+        )
 
 
 @dataclass(frozen=True)
@@ -59,33 +71,42 @@ def devices() -> Iterator[Device]:
 
 
 def prepared(town: Town) -> Customer:
-    """A customer with a past: something approved, something refused, something switched on."""
+    """A customer with a past: something approved, something refused, something asked."""
     card = town.card(town.cardholder("王小明", phone="13800000000"))
     town.control(card, "night_lock")
+    limit = {"channel": "all", "measure": "amount", "period": "day", "amount": 2_000_000}
+    town.control(card, "limits", {"items": [limit]})
     town.authorize(card, 6800)
     town.set_clock("2025-11-24T23:30:00.000+08:00")
-    town.authorize(card, 12800)
+    refused = town.authorize(card, 12800)["id"]
     town.set_clock()
-    return Customer(card)
+    town.control(card, "large_spend_verification", {"threshold": 500_000})
+    question = town.authorize(card, 680_000)["challenge"]["id"]
+    operator = town.operator("王芳", "officer")
+    cookies: dict[Viewer, str] = {
+        "cardholder": session_cookie(town, card.cardholder),
+        "operator": session_cookie(town, "", Face.OPERATOR, operator, Role.OFFICER),
+    }
+    return Customer(card, question, refused, cookies)
 
 
-def sign_in(page: Page, town: Town, viewer: Viewer, customer: Customer) -> None:
-    """Enter by a one-time link, as `zhiwei enter` prints it."""
-    if viewer == "cardholder":
-        page.goto(town.entrance(f"cardholder:{customer.card.cardholder}"))
-    elif viewer == "operator":
-        page.goto(town.entrance("operator:screenshots"))
+def sign_in(context: BrowserContext, town: Town, viewer: Viewer, customer: Customer) -> None:
+    """Give a browser the session of who looks."""
+    if viewer != "nobody":
+        cookie = customer.cookies[viewer]
+        context.add_cookies([{"name": "zw", "value": cookie, "url": town.site}])
 
 
 def taken(browser: Browser, town: Town, customer: Customer, shot: Shot, out: Path) -> str:
     """Take one picture; what went wrong, or nothing."""
     context = new_context(browser, shot.device, town.site)
     try:
+        sign_in(context, town, shot.picture.viewer, customer)
         page = context.new_page()
-        sign_in(page, town, shot.picture.viewer, customer)
         answer = page.goto(customer.path_of(shot.picture))
         if answer is None or not answer.ok:
             return f"{shot.name}: the server answered {answer.status if answer else 'nothing'}"
+        page.wait_for_timeout(_SETTLE_MS)
         page.screenshot(path=out / f"{shot.name}.png", full_page=True, animations="disabled")
     except Error as error:
         return f"{shot.name}: {error.message.splitlines()[0]}"

@@ -23,14 +23,18 @@ NOON_MS = int(datetime.fromisoformat(NOON).timestamp() * 1000)
 
 
 def session_cookie(
-    town: Town, cardholder: str, face: Face = Face.CARDHOLDER, subject: str = ""
+    town: Town,
+    cardholder: str,
+    face: Face = Face.CARDHOLDER,
+    subject: str = "",
+    role: Role = Role.VIEWER,
 ) -> str:
     """The cookie of a new session, kept where the server keeps its own."""
     store = SqliteFaceStore(town.server.data)
     try:
         sessions = Sessions(store, ManualClock(NOON_MS))
         who = subject or cardholder
-        return sessions.open(face, who, cardholder, Role.VIEWER, Proof.LINK)[0]
+        return sessions.open(face, who, cardholder, role, Proof.LINK)[0]
     finally:
         store.close()
 

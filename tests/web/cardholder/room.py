@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.gateways.http.house import NOON
 from tests.web.sign_in.hall import ORIGIN, Browser, Hall
 
 from zhiwei.core.card_state import CardState
 from zhiwei.core.ids import card_key_of
+from zhiwei.ports import ContactConsent, TrustedContact
 from zhiwei.web.app import FaceParts, open_faces
 from zhiwei.web.sign_in.model import Face
 from zhiwei.web.sign_in.settings import FaceSettings
 from zhiwei.web.sign_in.site import site_at
+
+
+CONTACT = "+8613800138333"
 
 
 class Room(Hall):
@@ -29,6 +34,13 @@ class Room(Hall):
         self.card = self.world.card(
             cardholder=self.holder, currency="CNY", time_zone="Asia/Shanghai"
         )
+
+    def contact(self) -> str:
+        """A trusted contact of the holder, who has agreed; their id."""
+        named = TrustedContact("contact_1", NOON, self.holder, "李强", CONTACT, "zh", "123456")
+        said = ContactConsent("contact_1", NOON, CONTACT, agreed_ms=NOON)
+        self.world.keep(named, said)
+        return named.id
 
     @property
     def state(self) -> CardState:
@@ -50,7 +62,7 @@ class Person(Browser):
     def __init__(self, room: Room, face: Face = Face.CARDHOLDER) -> None:
         super().__init__(room)
         self.room = room
-        self.sign_in(face, "contact_1" if face is Face.CONTACT else "")
+        self.sign_in(face, room.contact() if face is Face.CONTACT else "")
 
     def open(self, page: str, card: str = "") -> httpx.Response:
         """Open a page of the card."""

@@ -27,12 +27,12 @@ _LOOKED_MAX: Final = 300
 _RECENT: Final = 12
 _CAPITAL: Final = re.compile(r"([A-Z])")
 SHOWN: Final = ("all", "declined", "changes")
-#: On which page of a card its control is set.
+#: Where the controls are set that are no locks, below the address of a card.
 _PAGES: Final = {
     "limits": "limits",
-    "magstripe_verification": "verification",
-    "large_spend_verification": "verification",
-    "bindings": "bindings",
+    "binding": "bindings",
+    "magstripe_verification": "verification#magstripe_verification",
+    "large_spend_verification": "verification#large_spend_verification",
 }
 
 
@@ -187,7 +187,7 @@ def control_path(card: CardState, control: str) -> str:
     if control == "stop_payment":
         return "/me"
     page = _PAGES.get(control, "")
-    return f"{card_path(card, page)}#{control}" if page else ""
+    return card_path(card, page) if page else ""
 
 
 def place_of(request: CardMessage) -> tuple[str, str]:

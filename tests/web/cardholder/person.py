@@ -28,11 +28,12 @@ def session_cookie(
     face: Face = Face.CARDHOLDER,
     subject: str = "",
     role: Role = Role.VIEWER,
+    now_ms: int = NOON_MS,
 ) -> str:
-    """The cookie of a new session, kept where the server keeps its own."""
+    """The cookie of a session that is new at `now_ms`, kept where the server keeps its own."""
     store = SqliteFaceStore(town.server.data)
     try:
-        sessions = Sessions(store, ManualClock(NOON_MS))
+        sessions = Sessions(store, ManualClock(now_ms))
         who = subject or cardholder
         return sessions.open(face, who, cardholder, role, Proof.LINK)[0]
     finally:
@@ -82,9 +83,13 @@ def read(answer: httpx.Response) -> str:
 
 @contextmanager
 def person(
-    town: Town, cardholder: str, face: Face = Face.CARDHOLDER, subject: str = ""
+    town: Town,
+    cardholder: str,
+    face: Face = Face.CARDHOLDER,
+    subject: str = "",
+    now_ms: int = NOON_MS,
 ) -> Iterator[Person]:
     """Somebody who is signed in; Chinese unless they choose."""
-    cookie = session_cookie(town, cardholder, face, subject)
+    cookie = session_cookie(town, cardholder, face, subject, now_ms=now_ms)
     with httpx.Client(base_url=town.site, cookies={"zw": cookie}, timeout=30) as client:
         yield Person(client)

@@ -12,13 +12,13 @@ from tests.gateways.http.house import NOON
 from tests.web.sign_in.hall import ORIGIN, Browser, Hall
 
 from zhiwei.core.card_state import CardState
+from zhiwei.core.command import Actor, Via
 from zhiwei.core.ids import card_key_of
 from zhiwei.ports import ContactConsent, TrustedContact
 from zhiwei.web.app import FaceParts, open_faces
 from zhiwei.web.sign_in.model import Face
 from zhiwei.web.sign_in.settings import FaceSettings
 from zhiwei.web.sign_in.site import site_at
-
 
 CONTACT = "+8613800138333"
 
@@ -39,7 +39,12 @@ class Room(Hall):
         """A trusted contact of the holder, who has agreed; their id."""
         named = TrustedContact("contact_1", NOON, self.holder, "李强", CONTACT, "zh", "123456")
         said = ContactConsent("contact_1", NOON, CONTACT, agreed_ms=NOON)
-        self.world.keep(named, said)
+
+        async def keep() -> None:
+            actor = Actor("test", Via.CLI, is_staff=True)
+            await self.world.house.keep([named, said], [], actor)
+
+        self.world.run(keep())
         return named.id
 
     @property

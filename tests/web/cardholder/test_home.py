@@ -112,7 +112,7 @@ def test_an_expired_session_leads_to_the_sign_in(town: Town) -> None:
     assert not is_stopped(town, card)
 
 
-def _contact(town: Town, holder: str) -> str:
+def named_contact(town: Town, holder: str) -> str:
     """Somebody who was named and has agreed, by a text message of their own."""
     body = {"name": "李强", "phone": "+8613800138111", "locale": "zh"}
     made = town.call(
@@ -130,7 +130,7 @@ def _contact(town: Town, holder: str) -> str:
 def test_a_trusted_contact_stops_and_never_opens_or_looks(town: Town) -> None:
     """Sees state and locks, no payment; stops in their own name; what opens is refused outright."""
     card = town.card(town.cardholder(phone="+8613800138112"))
-    contact = _contact(town, card.cardholder)
+    contact = named_contact(town, card.cardholder)
     with person(town, card.cardholder, Face.CONTACT, contact) as one:
         assert "您是信任联系人" in one.text("/me")
         for page in ("/me/history", f"/me/cards/{card.id}/history", "/me/checkup", "/me/contacts"):

@@ -9,36 +9,30 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from zhiwei.core.card_state import CardState, Permission, PermissionKind
-from zhiwei.core.command import Change, GrantPermission, Post
-from zhiwei.core.entry import Entry
+from zhiwei.core.card_state import CardState, Challenge, ChallengeState
+from zhiwei.core.command import Post, Via
+from zhiwei.core.entry import Entry, Flag
 from zhiwei.core.finding import Finding, Outcome
-from zhiwei.core.money import BY_CODE
-from zhiwei.core.reason import LIFTABLE_BY_PERMISSION
-from zhiwei.core.request import Channel, MessageClass
+from zhiwei.core.request import Channel, Kind, MessageClass
 from zhiwei.core.request import Request as CardMessage
-from zhiwei.core.windows import MINUTE_MS
 from zhiwei.gateways.http.house import House
 from zhiwei.gateways.http.presentation import DECISIONS, sentence
 from zhiwei.gateways.http.problems import Problem
-from zhiwei.web.cardholder.deeds import BadFormError, Fields, Kind, field
+from zhiwei.web.cardholder.once import bound_to, is_refused_payment, once_fields, why_not_once
 from zhiwei.web.cardholder.visit import Home, Visit, card_path
 
 #: Rows of one page, and how many entries are looked through for them.
 PAGE: Final = 30
 _LOOKED_MAX: Final = 300
 _RECENT: Final = 12
-_ONCE_MS: Final = 15 * MINUTE_MS
 _CAPITAL: Final = re.compile(r"([A-Z])")
 SHOWN: Final = ("all", "declined", "changes")
-_MERCHANT_MAX: Final = 64
-_AMOUNT_MAX: Final = 10**15
-#: On which page of a card its control is set.
+#: Where the controls are set that are no locks, below the address of a card.
 _PAGES: Final = {
     "limits": "limits",
-    "magstripe_verification": "verification",
-    "large_spend_verification": "verification",
-    "bindings": "bindings",
+    "binding": "bindings",
+    "magstripe_verification": "verification#magstripe_verification",
+    "large_spend_verification": "verification#large_spend_verification",
 }
 
 
@@ -72,6 +66,33 @@ class Line:
         """The card message, if it is one."""
         return self.entry.command.request
 
+    @property
+    def kind(self) -> str:
+        """Key of the words for what it was, where that is no plain payment; else empty."""
+        request = self.request
+        if request is None:
+            return ""
+        if request.message_class is not MessageClass.REQUEST:
+            return f"message.{request.message_class.name.lower()}"
+        return "" if request.kind is Kind.PURCHASE else f"kind.{request.kind.name.lower()}"
+
+    @property
+    def has_amount(self) -> bool:
+        """Whether money is in it at all."""
+        return self.request is not None and self.request.kind is not Kind.BALANCE_INQUIRY
+
+    @property
+    def is_waiting(self) -> bool:
+        """A change that takes effect after its cooling-off only."""
+        return bool(self.entry.flags & Flag.PENDING)
+
+    @property
+    def via(self) -> str:
+        """Key of the words for the door by which a change came."""
+        actor = self.entry.command.actor
+        own = actor.via in (Via.APP, Via.SMS) and actor.who != self.card.settings.profile.cardholder
+        return "via.contact" if own else f"via.{actor.via.name.lower()}"
+
 
 def history_routes(home: Home) -> APIRouter:
     """All cards, one card, one decision."""
@@ -92,6 +113,7 @@ def history_routes(home: Home) -> APIRouter:
         before = _version_in(asked.get("before", ""))
         lines, more = await run_in_threadpool(_page, home.house, visit, show, before)
         facts = {"lines": lines, "card": visit.the_card, "show": show, "more": more}
+        facts["looked"] = _LOOKED_MAX
         return home.pages.page(visit, "history.html", facts)
 
     @router.get("/me/cards/{card}/history/{version}")
@@ -102,7 +124,7 @@ def history_routes(home: Home) -> APIRouter:
         if entry is None:
             raise Problem("authorization_not_found")
         line = line_of(home.house, visit, visit.the_card, entry)
-        facts = {"line": line, "card": visit.the_card, "once": allow_once_fields(entry, line.card)}
+        facts = {"line": line, "card": visit.the_card, **_what_can_be_done(line, visit.now_ms)}
         return home.pages.page(visit, "entry.html", facts)
 
     return router
@@ -162,8 +184,10 @@ def control_path(card: CardState, control: str) -> str:
     """The page where a control is set; empty for what only the issuer sets."""
     if control.endswith("_lock"):
         return f"{card_path(card, 'locks')}#{control}"
+    if control == "stop_payment":
+        return "/me"
     page = _PAGES.get(control, "")
-    return f"{card_path(card, page)}#{control}" if page else ""
+    return card_path(card, page) if page else ""
 
 
 def place_of(request: CardMessage) -> tuple[str, str]:
@@ -171,58 +195,31 @@ def place_of(request: CardMessage) -> tuple[str, str]:
     return request.country, request.region
 
 
-def allow_once_fields(entry: Entry, card: CardState) -> dict[str, str] | None:
-    """Fields of the form that lets this payment pass once; None where that would not help."""
-    request = entry.command.request
-    standing = [f for f in entry.findings if f.stands and f.outcome is not Outcome.APPROVE]
-    is_question = request is not None and request.message_class is MessageClass.REQUEST
-    if request is None or not is_question or not standing or entry.outcome is Outcome.APPROVE:
-        return None
-    if any(finding.reason not in LIFTABLE_BY_PERMISSION for finding in standing):
-        return None
-    return {
-        "merchant": request.merchant_id,
-        "currency": request.currency,
-        "amount_max": str(_in_card_currency(request, card)),
-        "controls": ",".join(sorted({finding.control for finding in standing})),
-    }
+def _what_can_be_done(line: Line, now_ms: int) -> dict[str, Any]:
+    """The question that it asked, or the form that allows it once, or why there is none."""
+    facts: dict[str, Any] = {"question": None, "is_asked": False, "once": None, "not_once": ""}
+    if line.request is None or not is_refused_payment(line.entry):
+        return facts
+    facts["question"] = question_of(line.card, line.entry)
+    facts["is_asked"] = facts["question"] is not None and is_open(facts["question"])
+    facts["not_once"] = why_not_once(line.entry, line.card, now_ms)
+    if not facts["not_once"] and not facts["is_asked"]:
+        facts["once"] = once_fields(line.entry, line.card)
+        facts["bound_to"] = bound_to(line.request)
+    return facts
 
 
-def _in_card_currency(request: CardMessage, card: CardState) -> int:
-    """The amount in the card's own currency; -1 where nobody told it."""
-    if request.billing_amount_minor >= 0:
-        return request.billing_amount_minor
-    own = card.settings.profile.currency
-    return request.amount_minor if request.currency in ("", own) else -1
+def question_of(card: CardState, entry: Entry) -> Challenge | None:
+    """The question that an entry asked, while the file still knows it (a day)."""
+    for question in card.settings.challenges:
+        if question.version == entry.version:
+            return question
+    return None
 
 
-def _allow_once(_card: CardState, fields: Fields, now_ms: int) -> Change:
-    """15 minutes, once, at this merchant, for no more than this; only what stood in the way."""
-    amount = field(fields, "amount_max", "-1")
-    currency = field(fields, "currency", "")
-    merchant = field(fields, "merchant", "")
-    is_number = amount.removeprefix("-").isascii() and amount.removeprefix("-").isdigit()
-    if not is_number or int(amount) > _AMOUNT_MAX or len(merchant) > _MERCHANT_MAX:
-        raise BadFormError("form.unknown")
-    if currency and currency not in BY_CODE:
-        raise BadFormError("form.unknown")
-    controls = tuple(one for one in field(fields, "controls", "").split(",") if one)
-    permission = Permission(
-        id="",
-        kind=PermissionKind.TEMPORARY,
-        from_ms=now_ms,
-        until_ms=now_ms + _ONCE_MS,
-        controls=controls,
-        merchant_id=merchant,
-        currency=currency,
-        amount_max=max(-1, int(amount)),
-        uses_left=1,
-    )
-    return GrantPermission(permission)
-
-
-def _told(card: CardState, _fields: Fields) -> tuple[str, dict[str, Any]]:
-    return "told.allow_once", {"tail": card.settings.profile.tail}
+def is_open(question: Challenge) -> bool:
+    """Whether an answer still counts."""
+    return question.state in (ChallengeState.PENDING, ChallengeState.UNDELIVERABLE)
 
 
 def _is_shown(entry: Entry, show: str) -> bool:
@@ -250,6 +247,3 @@ def _version_in(text: str) -> int:
     """A version in an address; 0 where it is none."""
     is_number = text.isascii() and text.isdigit() and len(text) <= 12
     return int(text) if is_number else 0
-
-
-KINDS: Final = (Kind("allow_once", _allow_once, _told, "done.allow_once"),)

@@ -7,18 +7,18 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from zhiwei.core.card_state import CardState, Challenge, ChallengeState
+from zhiwei.core.card_state import CardState, Challenge
 from zhiwei.core.command import AnswerChallenge, Change
 from zhiwei.core.entry import Entry
 from zhiwei.core.ids import entry_of
-from zhiwei.core.money import major_units
 from zhiwei.gateways.http.problems import Problem
 from zhiwei.web.cardholder.deeds import Fields, Kind, field
-from zhiwei.web.cardholder.history import place_of
+from zhiwei.web.cardholder.history import is_open, place_of
 from zhiwei.web.cardholder.visit import Home, Visit
+from zhiwei.web.frame.shown import money, plain
 
-#: States in which a question can be answered.
-_OPEN: Final = (ChallengeState.PENDING, ChallengeState.UNDELIVERABLE)
+#: Characters of a merchant's name in what is proved; it goes into a text message too.
+_NAME_MAX: Final = 20
 
 
 def question_routes(home: Home) -> APIRouter:
@@ -47,11 +47,6 @@ def open_questions(visit: Visit) -> list[tuple[CardState, Challenge]]:
     """What can be answered now, of all cards, the one that was asked first first."""
     found = [(card, q) for card in visit.cards for q in card.settings.challenges if is_open(q)]
     return sorted(found, key=lambda pair: (pair[1].asked_ms, pair[1].id))
-
-
-def is_open(question: Challenge) -> bool:
-    """Whether an answer still counts."""
-    return question.state in _OPEN
 
 
 def _named(visit: Visit, challenge: str) -> tuple[CardState, Challenge]:
@@ -99,11 +94,16 @@ def _answer(*, is_yes: bool) -> Any:  # noqa: ANN401 - a function that `Kind.cha
 
 def _told(card: CardState, fields: Fields) -> tuple[str, dict[str, Any]]:
     """The amount and the merchant stand in what is proved."""
+    tail = card.settings.profile.tail
     for question in card.settings.challenges:
         if question.id == field(fields, "challenge", ""):
-            amount = f"{major_units(question.amount_minor, question.currency)} {question.currency}"
-            return "told.answer_yes", {"amount": amount, "tail": card.settings.profile.tail}
-    return "told.answer_yes", {"amount": "", "tail": card.settings.profile.tail}
+            facts = {
+                "amount": money(question.amount_minor, question.currency),
+                "merchant": plain(question.merchant_name, _NAME_MAX),
+                "tail": tail,
+            }
+            return "told.answer_yes_at" if facts["merchant"] else "told.answer_yes", facts
+    return "told.answer_yes", {"amount": "", "tail": tail}
 
 
 KINDS: Final = (

@@ -169,7 +169,7 @@ def test_the_form_says_what_is_in_force(room: Room, ann: Visitor) -> None:
                       "seconds": 60},
                      {"channel": "pos", "measure": "amount", "period": "day", "amount": 12_345}],
         "closed_mccs": ["6011", "7995"],
-        "flagged_terminals": ["12345678", "01020000/87654321"],
+        "flagged_terminals": ["01020000/87654321", "12345678"],
         "licensed_institutions": [],
         "magstripe_threshold": -1,
         "sms_may_approve": False,

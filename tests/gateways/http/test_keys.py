@@ -49,6 +49,13 @@ PUT    /v1/cardholders/{cardholder}/message_preferences       ioc
 POST   /v1/cardholders/{cardholder}/trusted_contacts          ic
 GET    /v1/cardholders/{cardholder}/trusted_contacts          ioc
 DELETE /v1/cardholders/{cardholder}/trusted_contacts/{contact} ic
+GET    /v1/policy io
+GET    /v1/policy_changes io
+POST   /v1/policy_changes io
+GET    /v1/policy_changes/{change} io
+POST   /v1/policy_changes/{change}/approve io
+POST   /v1/policy_changes/{change}/reject io
+POST   /v1/policy_changes/{change}/withdraw io
 POST   /v1/cards/{card}/exceptions                            ioc
 GET    /v1/cards/{card}/exceptions                            ioc
 GET    /v1/cards/{card}/exceptions/{exception}                ioc

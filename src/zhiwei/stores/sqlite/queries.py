@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from importlib.resources import files
 from typing import Final
 
-_NAME: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+from zhiwei.stores.files.statements import statements_of
 
-
-def _statements(text: str) -> dict[str, str]:
-    parts = _NAME.split(text)
-    return {
-        name: "\n".join(
-            line for line in body.strip().splitlines() if not line.startswith("--")
-        ).rstrip(";\n")
-        for name, body in zip(parts[1::2], parts[2::2], strict=True)
-    }
-
-
-QUERIES: Final = _statements((files(__package__) / "queries.sql").read_text(encoding="utf-8"))
+QUERIES: Final = statements_of("zhiwei.stores.sqlite")

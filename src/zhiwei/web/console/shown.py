@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from zhiwei.core.entry import Entry
 from zhiwei.core.ids import card_id
-from zhiwei.core.money import BY_CODE, major_units
 from zhiwei.core.place import COUNTRY_BY_ALPHA3, PROVINCES
 from zhiwei.gateways.http.presentation import DECISIONS, authorization_id
-from zhiwei.vault import text_without_numbers
 from zhiwei.web.console.policy_words import FILTERS as POLICY_FILTERS
 from zhiwei.web.console.rows import first_reason
 from zhiwei.web.console.trail import BEIJING
+from zhiwei.web.frame.shown import money, plain
 
 _CAPITAL: Final = re.compile(r"([A-Z])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: A merchant's name is cut here in lists; the whole of it stands on the decision's own page.
 NAME_MAX: Final = 40
-#: Characters that turn the direction of a line or cannot be seen.
-_UNSEEN: Final = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
 
 def beijing(instant_ms: int) -> str:
@@ -37,23 +33,6 @@ def beijing(instant_ms: int) -> str:
 def clock_time(instant_ms: int) -> str:
     """`23:40:00`, Beijing time."""
     return beijing(instant_ms)[11:]
-
-
-def money(amount_minor: int, currency: str) -> str:
-    """`6,800.00 CNY`; the bare number where nobody told a known currency."""
-    if currency not in BY_CODE:
-        return f"{amount_minor} {currency}".strip()
-    return f"{major_units(amount_minor, currency)} {currency}"
-
-
-def plain(text: str, most: int = 0) -> str:
-    """A text of a stranger: on one line, without what cannot be seen, cut at `most` (0 = never).
-
-    Card numbers in it are hidden. Marks of direction would let a name rearrange the row around it.
-    """
-    seen = "".join(" " if unicodedata.category(c) in _UNSEEN else c for c in text)
-    words = text_without_numbers(" ".join(seen.split()))
-    return f"{words[: most - 1]}…" if 0 < most < len(words) else words
 
 
 def place_name(place: str, country: str, language: str) -> str:

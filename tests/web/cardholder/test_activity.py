@@ -33,7 +33,7 @@ def test_a_refusal_says_why_and_leads_to_the_control(town: Town) -> None:
         page = one.get(f"/me/cards/{card.id}/history/3")
         assert refused["reasons"][0]["message"]["zh"] in page.text
         assert f"/me/cards/{card.id}/locks#region_lock" in page.text
-        assert "只放行这一次" in page.text
+        assert "do/allow_once" in page.text
 
 
 def test_what_cannot_be_allowed_once_is_not_offered(town: Town) -> None:
@@ -43,8 +43,9 @@ def test_what_cannot_be_allowed_once_is_not_offered(town: Town) -> None:
     town.control(card, "limits", {"items": [limit]})
     town.authorize(card)
     with person(town, card.cardholder) as one:
-        page = one.text(f"/me/cards/{card.id}/history/3")
-        assert "只放行这一次" not in page
+        page = one.get(f"/me/cards/{card.id}/history/3").text
+        assert "do/allow_once" not in page
+        assert "这一笔不能这样放行" in page
         assert "去看" in page
 
 

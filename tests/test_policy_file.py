@@ -93,6 +93,8 @@ def test_another_text_is_another_version(tmp_path: Path) -> None:
         ("sms_may_approve = 1", "true or false"),
         ("name = 3", "is a text"),
         ("closed_mccs = '7995'", "list of texts"),
+        ("closed_mccs = ['799']", "four digits"),
+        ("closed_mccs = ['７９９５']", "four digits"),
         ("on_unknown_location_atm = 'maybe'", "decline, allow, challenge"),
         ("ceilings = 3", "list of tables"),
         ("[[ceilings]]\nchannel = 'atm'", "needs channel"),

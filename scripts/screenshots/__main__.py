@@ -90,8 +90,11 @@ def prepared(town: Town) -> Customer:
     return Customer(card, question, refused, cookies)
 
 
-def sign_in(context: BrowserContext, town: Town, viewer: Viewer, customer: Customer) -> None:
-    """Give a browser the session of who looks."""
+def sign_in(
+    context: BrowserContext, town: Town, viewer: Viewer, customer: Customer, device: Device
+) -> None:
+    """Give a browser the session of who looks, and the language that its owner chose."""
+    context.add_cookies([{"name": "zwl", "value": device.locale[:2], "url": town.site}])
     if viewer != "nobody":
         cookie = customer.cookies[viewer]
         context.add_cookies([{"name": "zw", "value": cookie, "url": town.site}])
@@ -101,7 +104,7 @@ def taken(browser: Browser, town: Town, customer: Customer, shot: Shot, out: Pat
     """Take one picture; what went wrong, or nothing."""
     context = new_context(browser, shot.device, town.site)
     try:
-        sign_in(context, town, shot.picture.viewer, customer)
+        sign_in(context, town, shot.picture.viewer, customer, shot.device)
         page = context.new_page()
         answer = page.goto(customer.path_of(shot.picture))
         if answer is None or not answer.ok:

@@ -44,9 +44,12 @@ PICTURES: Final = (
     Picture("decisions", "/console/decisions", "operator"),
     Picture("story", "/console/cards/{card}", "operator"),
     Picture("why", "/console/decisions/{decision}", "operator"),
+    Picture("what-if", "/console/decisions/{decision}/what-if", "operator"),
+    Picture("search", "/console/search?q=0007", "operator"),
     Picture("cases", "/console/cases", "operator"),
     Picture("messages", "/console/messages", "operator"),
     Picture("audit", "/console/audit", "operator"),
+    Picture("operators", "/console/operators", "operator"),
     Picture("policy", "/console/policy", "operator"),
     Picture("policy-form", "/console/policy/new", "operator"),
 )

@@ -180,6 +180,14 @@ def _texts(name: str, value: object) -> frozenset[str]:
     return frozenset(_text(name, item) for item in value)
 
 
+def _mccs(name: str, value: object) -> frozenset[str]:
+    """Merchant category codes (ISO 18245); one with a typing error would close nothing."""
+    for code in (codes := _texts(name, value)):
+        if len(code) != 4 or not (code.isascii() and code.isdigit()):
+            raise PolicyError(f"`{name}` has codes of four digits, not {code!r:.40}")
+    return codes
+
+
 def _texts_or_all(name: str, value: object) -> frozenset[str] | None:
     """None, which only JSON can say, is every one of them."""
     return None if value is None else _texts(name, value)
@@ -235,7 +243,7 @@ _READERS: Final[dict[str, tuple[str, Callable[[str, object], object]]]] = {
     "on_unknown_location_pos": ("on_unknown_location_pos", _on_unknown),
     "refuse_when_a_rule_fails": ("refuse_when_a_rule_fails", _truth),
     "ceilings": ("ceilings", _ceilings),
-    "closed_mccs": ("closed_mccs", _texts),
+    "closed_mccs": ("closed_mccs", _mccs),
     "flagged_terminals": ("flagged_terminals", _texts),
     "licensed_institutions": ("licensed_institutions", _texts_or_all),
     "magstripe_threshold": ("magstripe_threshold", _whole),

@@ -19,9 +19,11 @@ from zhiwei.journal.taking_in import ImportFailedError, take_in
 from zhiwei.journal.verify import verify
 from zhiwei.keyring import Keyring
 from zhiwei.ports import ApiKey, CorruptFileError
+from zhiwei.stores.faces import SqliteFaceStore
 from zhiwei.stores.messages.store import SqliteMessageStore
 from zhiwei.stores.sqlite.connection import FILE_NAME
 from zhiwei.stores.sqlite.store import SqliteStore
+from zhiwei.web.sign_in.model import Operator, Role
 
 
 @pytest.fixture(scope="module")
@@ -123,18 +125,24 @@ def test_damaged_data_are_not_exported(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_backup_is_a_whole_copy(data: Path, tmp_path: Path) -> None:
-    """The copy verifies; the vault's key is not in it, the API keys and the messages are."""
+    """The copy verifies; all is in it but the vault's key: API keys, messages, who may sign in."""
     (data / "vault.key").write_text("not to be copied")
     messages = SqliteMessageStore(data)
     messages.plan([], cursor=7, now_ms=1)
+    faces = SqliteFaceStore(data)
+    faces.add_operator(Operator("op_1", "王主管", Role.OFFICER, 1))
     target = tmp_path / "copy"
     assert backup(data, target) > 0
     messages.close()
-    names = ["keys.sqlite3", "messages.db", FILE_NAME]
+    faces.close()
+    names = ["faces.sqlite3", "keys.sqlite3", "messages.db", FILE_NAME]
     assert sorted(path.name for path in target.iterdir()) == sorted(names)
     copied = SqliteMessageStore(target)
     assert copied.cursor() == 7
     copied.close()
+    restored = SqliteFaceStore(target)
+    assert [one.name for one in restored.operators()] == ["王主管"]
+    restored.close()
     assert verify(target / FILE_NAME).problems == []
     with pytest.raises(BackupFailedError, match="not empty"):
         backup(data, target)

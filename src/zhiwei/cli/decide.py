@@ -60,7 +60,8 @@ def decide(
     """Decide a file of messages and print the decisions with their reasons.
 
     Without --data, every card is new: its first line opens its file (CNY, Beijing time, with a
-    chip), or a `register` line does. With --data, cards are those of the directory, as they are.
+    chip), or a `register` line does. With --data, cards are those of the directory, as they are; so
+    are the policy and the response codes that were adopted last, unless --policy names another.
 
     A line is a message as of `POST /v1/authorizations`, `{"card", "control", "settings"}`,
     `{"card", "register": {…}}`, `{"card", "stop": true}` or `{"reverses": LINE}`; each may say
@@ -116,9 +117,8 @@ class Trial:
         from rich.console import Console
         from rich.progress import Progress
 
-        from zhiwei.core.policy import DEFAULT_POLICY
         from zhiwei.core.zone import zones_come_from
-        from zhiwei.gateways import response_codes
+        from zhiwei.gateways.in_force import in_force_of
         from zhiwei.guardian import guardian_under
         from zhiwei.policy_file import load_policy
         from zhiwei.trial.desk import Desk
@@ -126,18 +126,19 @@ class Trial:
         from zhiwei.zones import load_zone
 
         zones_come_from(load_zone)
-        policy = DEFAULT_POLICY if self._policy is None else load_policy(self._policy)
+        policy = None if self._policy is None else load_policy(self._policy)
         async with AsyncExitStack() as stack:
             # Rows and a bar on one terminal would run into each other.
             is_hidden = sys.stdout.isatty()
             progress = Progress(console=Console(stderr=True), transient=True, disable=is_hidden)
             stack.enter_context(progress)
             store, vault = await self._store(stack, progress)
+            in_force = in_force_of(store.reader(), policy)
             desk = Desk(
-                guardian_under(policy),
+                guardian_under(in_force.policy),
                 store,
                 vault,
-                response_codes.load(),
+                in_force.codes,
                 load_sentences(),
                 now_ms=self._now_ms,
                 opens_cards=self._data is None,

@@ -26,7 +26,7 @@ def grant(case: Case, change: GrantPermission) -> Result:
     """Grant a temporary permission or a travel plan: a loosening with an end.
 
     Its end is its safeguard, so it does not wait a cooling-off, except while a device or number is
-    new.
+    new. One that would be over before it opens is refused: it would only look like an exception.
     """
     actor = case.command.actor
     if actor.via is Via.SMS:
@@ -35,16 +35,16 @@ def grant(case: Case, change: GrantPermission) -> Result:
         return rejected(Rejection.STRONG_AUTHENTICATION_REQUIRED)
     wanted = change.permission
     now_ms = case.moment.now_ms
-    too_long = wanted.until_ms - max(wanted.from_ms, now_ms) > case.policy.permission_max_ms
-    is_over = wanted.until_ms <= max(wanted.from_ms, now_ms)
-    if too_long or is_over or wanted.kind is PermissionKind.PASS:
-        return rejected(Rejection.PERMISSION_NOT_ALLOWED)
     settings = case.state.settings
-    if len(settings.permissions) >= PERMISSIONS_MAX:
-        return rejected(Rejection.TOO_MANY_PERMISSIONS)
     opens_ms = max(wanted.from_ms, now_ms)
+    too_long = wanted.until_ms - opens_ms > case.policy.permission_max_ms
     if settings.new_contact_until_ms > now_ms:
         opens_ms = max(opens_ms, now_ms + case.policy.new_contact_cooling_off_ms)
+    is_over = wanted.until_ms <= opens_ms
+    if too_long or is_over or wanted.kind is PermissionKind.PASS:
+        return rejected(Rejection.PERMISSION_NOT_ALLOWED)
+    if len(settings.permissions) >= PERMISSIONS_MAX:
+        return rejected(Rejection.TOO_MANY_PERMISSIONS)
     permission = replace(
         wanted,
         id=entry_id("exc", case.state.card_key, case.version),

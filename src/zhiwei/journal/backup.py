@@ -14,6 +14,7 @@ from typing import Final
 
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.keyring import FILE_NAME as KEYS_FILE_NAME
+from zhiwei.stores.faces.connection import FILE_NAME as FACES_FILE_NAME
 from zhiwei.stores.messages.connection import FILE_NAME as MESSAGES_FILE_NAME
 from zhiwei.stores.sqlite.connection import FILE_NAME, check_is_ours, open_visitor
 
@@ -42,7 +43,7 @@ def backup(data_dir: Path, target: Path, on_progress: OnProgress | None = None) 
         total = 0
         # Messages first: a copy of them that is older than the events repeats some under the same
         # id; one that is newer would take events for told that are not.
-        for name in (MESSAGES_FILE_NAME, KEYS_FILE_NAME):
+        for name in (MESSAGES_FILE_NAME, KEYS_FILE_NAME, FACES_FILE_NAME):
             if (data_dir / name).is_file():
                 total += _copy(data_dir / name, target / name, None, is_ours=False)
         total += _copy(source, target / FILE_NAME, on_progress)

@@ -183,6 +183,26 @@ def test_an_exception_waits_while_the_contact_is_new(house_with: Callable[..., W
     assert granted.json()["pending"] == {"available_at": "2025-11-24T16:00:00.000Z"}
 
 
+def test_an_exception_that_ends_before_it_opens_is_refused(
+    house_with: Callable[..., World],
+) -> None:
+    """While the contact is new it waits twelve hours: until 16:00:00, exactly, is too late."""
+    world = house_with()
+    card = world.card()
+    world.issuer.patch(f"/v1/cards/{card}", {"contact_is_new": True})
+    path = f"/v1/cards/{card}/exceptions"
+    refused = world.strong.post(path, {"until": "2025-11-24T16:00:00Z"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "permission_not_allowed")
+    assert world.strong.post(path, {"until": "2025-11-24T16:00:01Z"}).status_code == 202
+
+
+def test_an_exception_at_home_may_name_provinces(memory: World) -> None:
+    """China and a province of it do not exclude each other."""
+    body = {"until": "2025-11-25T00:00:00Z", "countries": ["CN"], "regions": ["11"]}
+    answer = memory.strong.post(f"/v1/cards/{memory.card()}/exceptions", body)
+    assert answer.status_code == 201, answer.json()
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [
@@ -191,6 +211,7 @@ def test_an_exception_waits_while_the_contact_is_new(house_with: Callable[..., W
         ({"until": "2025-11-24T04:00:00Z"}, 422, "permission_not_allowed"),
         ({"until": "2027-01-01T00:00:00Z"}, 422, "permission_not_allowed"),
         ({"type": "travel_plan"}, 422, "too_few_places"),
+        ({"countries": ["JP"], "regions": ["11"]}, 422, "places_exclude_each_other"),
         ({"countries": ["ATL"]}, 422, "unknown_country"),
         ({"regions": ["00"]}, 422, "unknown_region"),
         ({"controls": ["limits"]}, 422, "unknown_value"),

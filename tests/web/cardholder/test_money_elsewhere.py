@@ -14,6 +14,7 @@ from tests.web.cardholder.room import Person, Room
 from zhiwei.core.card_state import Permission, PermissionKind
 from zhiwei.messaging.kinds import CHOOSABLE, WAYS
 from zhiwei.ports import MessagePreferences
+from zhiwei.web.cardholder.travel import LIFTED
 from zhiwei.web.sign_in.model import Face
 
 #: The clock of the house stands in November 2025.
@@ -183,6 +184,7 @@ def test_a_trip_is_planned_with_proof_and_ended_early(
     (plan,) = opened(room)
     assert plan.kind is PermissionKind.TRAVEL
     assert (plan.countries, plan.regions, plan.total_max) == (("JPN",), (), 500_000)
+    assert plan.controls == LIFTED
     zone = room.state.settings.profile.zone
     day_ms = 86_400_000
     assert zone.local_ms(plan.from_ms) % day_ms == 0

@@ -23,6 +23,7 @@ details { border: 1px solid #8886; border-radius: .5rem; margin: .4rem 0; paddin
 summary { cursor: pointer; } code, pre { font-family: ui-monospace, monospace; font-size: .9em; }
 pre { overflow-x: auto; white-space: pre-wrap; }
 .m { display: inline-block; min-width: 4.2rem; font-weight: 700; }
+code { overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; } td, th { border-bottom: 1px solid #8886;
 text-align: left; padding: .25rem .5rem; vertical-align: top; }
 """

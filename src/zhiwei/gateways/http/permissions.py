@@ -17,6 +17,7 @@ from zhiwei.core.entry import Entry
 from zhiwei.core.errors import NotAllowedValueError
 from zhiwei.core.ids import card_id
 from zhiwei.core.place import country_code, province_code
+from zhiwei.core.request import DOMESTIC
 from zhiwei.gateways.http.caller import EVERYBODY, TheCaller, TheHouse, reachable_card
 from zhiwei.gateways.http.card_messages import known_currency
 from zhiwei.gateways.http.commands import carried_out, change_command, state_after
@@ -201,13 +202,16 @@ def _permission(body: ExceptionBody) -> Permission:
 
     Raises:
         NotAllowedValueError: a time, place or currency that does not exist; a travel plan to
-        nowhere.
+        nowhere; countries and provinces that no place is in.
     """
     countries = [country_code(c, f"/countries/{i}") for i, c in enumerate(body.countries)]
     regions = [province_code(r, f"/regions/{i}") for i, r in enumerate(body.regions)]
     if body.type == "travel_plan" and not countries and not regions:
         message = "a travel plan names countries or regions"
         raise NotAllowedValueError("/countries", "too_few_places", message)
+    if countries and regions and DOMESTIC not in countries:
+        message = "no place is in these countries and in a Chinese province: make two exceptions"
+        raise NotAllowedValueError("/regions", "places_exclude_each_other", message)
     is_plan = body.type == "travel_plan"
     return Permission(
         id="",

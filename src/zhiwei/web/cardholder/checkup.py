@@ -97,11 +97,18 @@ def _unlink(_card: CardState, fields: Fields, _now_ms: int) -> Change:
     return RemoveBinding(field(fields, "id"))
 
 
-def _told(card: CardState, _fields: Fields) -> tuple[str, dict[str, Any]]:
-    return "told.apply_fix", {"tail": card.settings.profile.tail}
+def _told_apply(card: CardState, fields: Fields) -> tuple[str, dict[str, Any]]:
+    control_type = field(fields, "control")
+    if control_type not in CONTROL_TYPES:
+        raise BadFormError("form.unknown")
+    return f"told.apply_fix.{control_type}", {"tail": card.settings.profile.tail}
+
+
+def _told_unlink(card: CardState, _fields: Fields) -> tuple[str, dict[str, Any]]:
+    return "told.fix_binding", {"tail": card.settings.profile.tail}
 
 
 KINDS: Final = (
-    Kind("apply_fix", _apply, _told, "done.apply_fix"),
-    Kind("fix_binding", _unlink, _told, "done.apply_fix"),
+    Kind("apply_fix", _apply, _told_apply, "done.apply_fix"),
+    Kind("fix_binding", _unlink, _told_unlink, "done.apply_fix"),
 )

@@ -25,6 +25,9 @@ from zhiwei.words.names import country_named, country_names
 #: Countries that one plan of this page names at most; the API takes more.
 _COUNTRIES_MAX: Final = 3
 _REGIONS_MAX: Final = 20
+#: What a journey gets in the way of: locks of place, and the night of home, which is day elsewhere.
+#: What asks "is this you?" goes on asking, and what has nothing to do with where stays shut.
+LIFTED: Final = ("night_lock", "overseas_lock", "overseas_online_lock", "region_lock")
 _DAY: Final = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -92,6 +95,7 @@ def _plan(card: CardState, fields: Fields, now_ms: int) -> Change:
         kind=PermissionKind.TRAVEL,
         from_ms=zone.first_instant_of_day((first - _EPOCH).days),
         until_ms=zone.first_instant_of_day((last - _EPOCH).days + 1),
+        controls=LIFTED,
         countries=countries,
         regions=regions,
         total_max=total,

@@ -1,13 +1,20 @@
-"""A card's story, a customer, a decision's "why" and its "what if". Every look is audited."""
+"""A card's story and its stop, a customer, a decision's "why" and its "what if".
+
+Every look is audited, and so is the stop. The desk only stops: what opens a card again is the
+cardholder's to prove, or goes through the issuer's own systems (`DELETE /v1/cards/{id}/stop`).
+"""
 
 from __future__ import annotations
 
+import secrets
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse
 
-from zhiwei.core.card_state import CardState
+from zhiwei.core.card_state import CardState, StopSource
+from zhiwei.core.command import Command, PlaceStop
 from zhiwei.core.controls import CONTROL_TYPES
 from zhiwei.core.documents import document_of
 from zhiwei.core.errors import NotAllowedValueError
@@ -16,11 +23,19 @@ from zhiwei.core.settle import settled
 from zhiwei.core.windows import Moment
 from zhiwei.gateways.http.journal import cards_of
 from zhiwei.ports import Cardholder
-from zhiwei.web.console.context import PREFIX, Console, DeskRoute, NothingHereError
+from zhiwei.web.console.context import (
+    PREFIX,
+    Console,
+    DeskRoute,
+    NothingHereError,
+    actor_of,
+    must_be,
+)
 from zhiwei.web.console.story import KINDS, Mark, StoryPage, story_page
 from zhiwei.web.console.trail import looked_at_card, looked_at_customer
 from zhiwei.web.console.what_if import EDITABLE, Comparison, Edit, compared, form_text
 from zhiwei.web.console.why import Why, why
+from zhiwei.web.sign_in.model import Role
 
 _STATUSES: Final = ("active", "closed", "lost", "frozen")
 
@@ -68,6 +83,33 @@ def card_routes(console: Console) -> APIRouter:
         await console.note(session, looked_at_customer(holder))
         states = await run_in_threadpool(cards_of, house, holder)
         return await console.page(request, session, "customer.html", holder=found, states=states)
+
+    return router
+
+
+def card_work_routes(console: Console) -> APIRouter:
+    """What an agent does for a caller who cannot do it: stop the card (止付)."""
+    router = APIRouter(prefix=PREFIX, include_in_schema=False, route_class=DeskRoute)
+
+    @router.post("/cards/{card}/stop")
+    async def stop(request: Request, card: str) -> Response:
+        session = await console.operator(request)
+        must_be(session, Role.AGENT)
+        await console.form(request, session)
+        state = await run_in_threadpool(_card, console, card)
+        change = PlaceStop(StopSource.ISSUER)
+        # A second click finds the card stopped; it stays stopped by the first.
+        await console.house.submit(
+            [
+                Command(
+                    state.card_key,
+                    change=change,
+                    actor=actor_of(session),
+                    nonce=secrets.token_bytes(8),
+                )
+            ]
+        )
+        return RedirectResponse(f"{PREFIX}/cards/{card}", 303)
 
     return router
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from zhiwei.web.console.cards import card_routes, decision_routes
+from zhiwei.web.console.cards import card_routes, card_work_routes, decision_routes
 from zhiwei.web.console.context import Console
 from zhiwei.web.console.lists import audit_routes, list_routes, search_routes
 from zhiwei.web.console.live import live_routes
@@ -21,6 +21,7 @@ def console_router(console: Console) -> APIRouter:
         search_routes,
         audit_routes,
         card_routes,
+        card_work_routes,
         decision_routes,
         case_routes,
         case_work_routes,

@@ -13,7 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import RedirectResponse
 
-from zhiwei.web.frame.appearance import Appearance, appearance_of
+from zhiwei.web.frame.appearance import (
+    Appearance,
+    appearance_of,
+    has_chosen_language,
+    remember,
+)
 from zhiwei.web.frame.assets import Assets
 from zhiwei.web.frame.words import FaceWords
 from zhiwei.web.sign_in.model import Session
@@ -96,6 +101,7 @@ class Frame:
             "language": language,
             "appearance": look,
             "path": request.url.path,
+            "here": _address(request),
             "hits": None,
             **facts,
         }
@@ -108,6 +114,11 @@ class Frame:
     def say(self, request: Request, key: str, **facts: object) -> str:
         """A sentence in the reader's language."""
         return self.words.say(appearance_of(request).language, key, facts)
+
+    def speak(self, request: Request, response: Response, language: str) -> None:
+        """From now on pages are in this language, unless the browser has chosen one."""
+        if not has_chosen_language(request):
+            remember(response, is_secure=self.is_secure, language=language)
 
     def away(self, to: str, said: str = "") -> Response:
         """Go on at a path (303); the next page says a sentence once."""
@@ -132,6 +143,14 @@ def form_fields(session: Session, back: str = "") -> Markup:
         fields.append(("back", back))
     tag = Markup('<input type="hidden" name="{}" value="{}">')
     return Markup("").join(tag.format(name, value) for name, value in fields)
+
+
+def _address(request: Request) -> str:
+    """Where the same page is had again; the beginning of its face where it answers a form."""
+    path = request.url.path
+    if request.method in ("GET", "HEAD"):
+        return path
+    return next((face for face in ("/console", "/me") if path.startswith(face)), "/sign-in")
 
 
 def _answer(request: Request, text: str, status: int) -> Response:

@@ -48,6 +48,10 @@ class Frame(Protocol):
         """A sentence in the reader's language, for scripts."""
         ...
 
+    def speak(self, request: Request, response: Response, language: str) -> None:
+        """From now on pages are in this language, unless the browser has chosen one."""
+        ...
+
 
 class Deeds(Protocol):
     """The table of deeds."""

@@ -231,4 +231,6 @@ async def _let_in(
     await run_in_threadpool(desk.sessions.end, before)
     cookies.put_session(response, desk.site, entered.cookie)
     cookies.drop(response, desk.site, cookies.VISIT, cookies.NUMBER)
+    if entered.session.face is not Face.OPERATOR:
+        counter.frame.speak(request, response, entered.person.language)
     return response

@@ -219,13 +219,13 @@ class KeyCheck:
 
 @dataclass(frozen=True)
 class CaseFile:
-    """What the desk did about a case: a question that was answered "not mine".
+    """What the desk did about a case: a question or a payment that was said to be "not mine".
 
-    That the case is open stands in the audit trail, written with the answer; this record is made
-    when somebody first works on it.
+    That the case is open stands in the audit trail; this record is made when somebody first works
+    on it, or with the "not mine" itself where that was said of a payment.
     """
 
-    #: Id of the question.
+    #: Id of the question (`chg_`) or of the payment (`auth_`).
     id: str
     #: When the case was opened.
     created_ms: int

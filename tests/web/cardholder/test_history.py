@@ -12,7 +12,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 from tests.gateways.http.house import World, sqlite_world
-from tests.web.cardholder.person import Person, person
+from tests.web.cardholder.person import Person, person, session_cookie
 from tests.web.cardholder.test_activity import HOSTILE, large
 from tests.web.town import SHOP, Town
 
@@ -226,13 +226,39 @@ def test_not_me_stops_the_card_from_an_entry(town: Town) -> None:
     town.authorize(card)
     path = f"/me/cards/{card.id}/history/2"
     with person(town, card.cardholder) as one:
-        done = one.press(path, f"/me/cards/{card.id}/do/stop_card")
+        done = one.press(path, "/me/do/not_me")
         assert done.headers["location"] == path
         page = one.text(path)
-        assert "已止付。每一笔支出都会被拒绝" in page
+        assert "已止付。银行会调查这一笔" in page
         assert "不是我，马上止付" not in page
         assert "您在这里操作" in one.text(f"/me/cards/{card.id}/history/3")
     assert town.authorize(card)["decision"] == "decline"
+
+
+def test_not_me_opens_one_case_at_the_desk(town: Town) -> None:
+    """However often it is said; never about somebody else's payment, or about what is none."""
+    card, other = town.card(), town.card()
+    paid, others = town.authorize(card)["id"], town.authorize(other)["id"]
+    path = f"/me/cards/{card.id}/history/2"
+    with person(town, card.cardholder) as one:
+        for payment in (others, "auth_x", ""):
+            fields: dict[str, object] = {"payment": payment}
+            assert one.press(path, "/me/do/not_me", fields).status_code == 422
+        form = one.form(path, "/me/do/not_me")
+        assert form["payment"] == paid
+        for _ in range(2):
+            assert one.client.post("/me/do/not_me", data=form).status_code == 303
+    rows = town.call("GET", "/v1/audit_events?limit=100").rows
+    denied = [row for row in rows if row["action"] == "payment.denied"]
+    assert [row for row in denied if others in str(row)] == []
+    assert len([row for row in denied if paid in str(row)]) == 1
+    cookie = session_cookie(town, "", Face.OPERATOR, town.operator("李经理", "agent"), Role.AGENT)
+    cookies = {"zw": cookie}
+    with httpx.Client(base_url=town.site, cookies=cookies) as agent:
+        assert f"/console/cases/{paid}" in agent.get("/console/cases").text
+        case = agent.get(f"/console/cases/{paid}").text
+        assert "便民超市" in case
+        assert card.cardholder in case
 
 
 def test_what_is_no_payment_is_not_shown_as_one(town: Town) -> None:

@@ -238,12 +238,12 @@ def test_no_opens_a_case_that_is_assigned_and_closed(desk: Desk) -> None:
     assert cases.page() == ([], "")
     question = desk.denied()
     (case,), _ = cases.page(state="open")
-    assert case.opened.challenge == question
+    assert case.opened.id == question
     assert cases.open_count() == 1
     file, audit = assigned(case, "op_1")
     desk.keep([file], [audit])
     mine, _ = cases.page(assignee="op_1")
-    assert [c.opened.challenge for c in mine] == [question]
+    assert [c.opened.id for c in mine] == [question]
     with pytest.raises(NoteMissingError):
         closed(mine[0], "op_1", "  ", NOON)
     file, audit = closed(mine[0], "op_1", f"called; card {PAN}", NOON)

@@ -1,4 +1,4 @@
-"""A house with its entrance: real stores, the real pages, a plain frame, a browser's cookies."""
+"""A house with its entrance: real stores, the real pages and frame, a browser's cookies."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import jinja2
 from babel.messages.pofile import read_po
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from tests.gateways.http.house import NOON, World, sqlite_world
 
 from zhiwei.gateways.http.house import MessageDesk
@@ -24,6 +23,10 @@ from zhiwei.messaging.reply import Taken
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.faces import SqliteFaceStore
 from zhiwei.stores.messages.store import SqliteMessageStore
+from zhiwei.web.frame.assets import asset_routes, load_assets
+from zhiwei.web.frame.drawing import Frame
+from zhiwei.web.frame.shown import filters
+from zhiwei.web.frame.words import load_face_words
 from zhiwei.web.sign_in.counter import Counter, Facts
 from zhiwei.web.sign_in.entering import SignIn, sign_in_of
 from zhiwei.web.sign_in.entrance_pages import entrance_routes
@@ -35,9 +38,6 @@ from zhiwei.web.sign_in.site import site_at
 
 ORIGIN = "http://localhost:8080"
 PHONE = "+8613800138000"
-PAGE = """<!doctype html><html lang="{{ language }}"><head>{% block head %}{% endblock %}
-<title>{% block title %}{% endblock %}</title></head><body><main>{% block main %}{% endblock %}
-</main></body></html>"""
 
 
 def sentences(language: str) -> dict[str, str]:
@@ -45,36 +45,6 @@ def sentences(language: str) -> dict[str, str]:
     place = files("zhiwei.web") / "locale" / language / "LC_MESSAGES" / "sign_in.po"
     with place.open("rb") as file:
         return {str(one.id): str(one.string) for one in read_po(file) if one.id}
-
-
-class PlainFrame:
-    """Renders pages with nothing around them."""
-
-    def __init__(self) -> None:
-        templates = files("zhiwei.web") / "templates"
-        self._environment = jinja2.Environment(
-            loader=jinja2.ChoiceLoader(
-                [
-                    jinja2.DictLoader({"frame/page.html": PAGE}),
-                    jinja2.FileSystemLoader(str(templates)),
-                ]
-            ),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-        )
-        self._said = sentences("zh")
-
-    def page(self, request: Request, template: str, facts: Facts, *, status: int = 200) -> Response:
-        """A page."""
-        whole = {"language": "zh", "say": self._say, **facts}
-        return HTMLResponse(self._environment.get_template(template).render(whole), status)
-
-    def say(self, request: Request, key: str) -> str:
-        """A sentence."""
-        return self._said[key]
-
-    def _say(self, key: str, **facts: str) -> str:
-        return self._said[key].format(**facts)
 
 
 class Doings:
@@ -118,8 +88,12 @@ class Hall:
             sends_sms=True,
         )
         self.doings = Doings()
-        counter = Counter(self.desk, PlainFrame(), self.doings)
+        assets = load_assets()
+        shown = filters(house.words, house.words.country)
+        frame = Frame(load_face_words(), assets, shown, is_secure=self.desk.site.is_secure)
+        counter = Counter(self.desk, frame, self.doings)
         self.app = FastAPI()
+        self.app.include_router(asset_routes(assets))
         for routes in (entrance_routes, security_routes, proof_routes):
             self.app.include_router(routes(counter))
         self.holder = self.world.cardholder(phone=PHONE, name="王芳")

@@ -13,6 +13,7 @@ from zhiwei.core.card_state import CardState, Challenge, ChallengeState
 from zhiwei.core.command import Post, Via
 from zhiwei.core.entry import Entry, Flag
 from zhiwei.core.finding import Finding, Outcome
+from zhiwei.core.ids import entry_id
 from zhiwei.core.request import Channel, Kind, MessageClass
 from zhiwei.core.request import Request as CardMessage
 from zhiwei.gateways.http.house import House
@@ -125,6 +126,7 @@ def history_routes(home: Home) -> APIRouter:
             raise Problem("authorization_not_found")
         line = line_of(home.house, visit, visit.the_card, entry)
         facts = {"line": line, "card": visit.the_card, **_what_can_be_done(line, visit.now_ms)}
+        facts["payment"] = entry_id("auth", visit.the_card.card_key, entry.version)
         return home.pages.page(visit, "entry.html", facts)
 
     return router

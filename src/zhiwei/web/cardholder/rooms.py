@@ -48,8 +48,8 @@ KINDS: Final[tuple[Kind, ...]] = (
     *bindings.KINDS,
     *travel.KINDS,
 )
-#: Deeds that change no card.
-ACTS: Final[tuple[Act, ...]] = contacts.ACTS
+#: Deeds that are more, or less, than a change of cards.
+ACTS: Final[tuple[Act, ...]] = (*contacts.ACTS, *stops.ACTS)
 _ROUTES: Final = (
     home_routes,
     lock_routes,

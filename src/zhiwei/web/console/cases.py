@@ -1,9 +1,9 @@
-"""Cases: "not mine" was the answer, the card is stopped, and a person at the desk looks into it.
+"""Cases: somebody said "not mine", the card is stopped, and a person at the desk looks into it.
 
-That a case is open is the guardian's doing and stands in the audit trail (`challenge.denied`),
-written with the answer itself; so no case can be lost, whatever the console does. What the desk
-does with it (who works on it, closed with which words) is a record of its own, made when somebody
-first touches the case, and every step of that is in the audit trail too.
+That a case is open stands in the audit trail: `challenge.denied`, written by the guardian with the
+answer itself, or `payment.denied`, written before the card is stopped from its history. So no case
+can be lost, whatever the console does. What the desk does with it (who works on it, closed with
+which words) is a record of its own, and every step of that is in the audit trail too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ CASES_MAX: Final = 5_000
 #: Audit lines that the first look reads back, and how many at a time.
 READ_BACK_MAX: Final = 20_000
 _CHUNK: Final = 500
-_OPENED: Final = "challenge.denied"
+#: What opens a case, and the prefix of the id by which it is known from then on.
+_OPENED: Final = {"challenge.denied": "chg", "payment.denied": "auth"}
 _NOTE_MAX: Final = 500
 STATES: Final = ("open", "closed")
 
@@ -40,10 +41,11 @@ class NoteMissingError(ZhiweiError):
 class Opened:
     """A case as the audit trail knows it."""
 
-    #: `chg_` id of the question that was denied; it names the card and the entry that asked.
-    challenge: str
+    #: `chg_` id of the question, or `auth_` id of the payment, that was denied; it names the card
+    #: and the entry.
+    id: str
     card_key: bytes
-    #: Version of the entry that asked.
+    #: Version of the entry that asked, or that is the payment.
     version: int
     opened_ms: int
     #: Who said no, and by which door.
@@ -72,7 +74,7 @@ class Cases:
         self._reader: Final = reader
         self._lock: Final = Lock()
         self._position = -1
-        #: By challenge, oldest first.
+        #: By id, oldest first.
         self._opened: Final[dict[str, Opened]] = {}
         self._is_whole = True
 
@@ -90,7 +92,7 @@ class Cases:
         """
         newest = self._refreshed()
         if before:
-            places = [n for n, one in enumerate(newest) if one.challenge == before]
+            places = [n for n, one in enumerate(newest) if one.id == before]
             newest = newest[places[0] + 1 :] if places else []
         found: list[Case] = []
         for opened in newest:
@@ -100,7 +102,7 @@ class Cases:
             if assignee and case.file.assignee != assignee:
                 continue
             if len(found) == limit:
-                return found, found[-1].opened.challenge
+                return found, found[-1].opened.id
             found.append(case)
         return found, ""
 
@@ -108,12 +110,12 @@ class Cases:
         """How many are open."""
         return sum(not self._file(opened).closed_ms for opened in self._refreshed())
 
-    def of(self, challenge: str) -> Case | None:
-        """One case; None where no such question was denied. Blocking: for a thread."""
+    def of(self, case_id: str) -> Case | None:
+        """One case; None where nothing of this id was denied. Blocking: for a thread."""
         self._refreshed()
-        opened = self._opened.get(challenge)
+        opened = self._opened.get(case_id)
         if opened is None:
-            opened = self._from_the_card(challenge)
+            opened = self._from_the_card(case_id)
         return None if opened is None else Case(opened, self._file(opened))
 
     def _refreshed(self) -> list[Opened]:
@@ -124,7 +126,7 @@ class Cases:
             for row in rows:
                 opened = _opened(row)
                 if opened is not None:
-                    self._opened[opened.challenge] = opened
+                    self._opened[opened.id] = opened
             while len(self._opened) > CASES_MAX:
                 del self._opened[next(iter(self._opened))]
                 self._is_whole = False
@@ -158,26 +160,33 @@ class Cases:
             after = chunk[-1].position
         return rows
 
-    def _from_the_card(self, challenge: str) -> Opened | None:
-        """A case that is older than the list, from its card's audit lines."""
-        named = entry_of("chg", challenge)
+    def _from_the_card(self, case_id: str) -> Opened | None:
+        """A case that is older than the list: from its card's audit lines, or from its own file."""
+        named = entry_of("chg", case_id)
         if named is None:
-            return None
+            return self._from_its_file(case_id)
         before = 0
         while before != 1:
             chunk = self._reader.audits(card_key=named[0], before=before, limit=_CHUNK)
             for row in chunk:
-                if row.audit.action == _OPENED and row.audit.subject == challenge:
+                if row.audit.action in _OPENED and row.audit.subject == case_id:
                     return _opened(row)
             if len(chunk) < _CHUNK:
                 return None
             before = chunk[-1].position
         return None
 
+    def _from_its_file(self, case_id: str) -> Opened | None:
+        """A denied payment, whose file was begun with it; who said so is in the trail only."""
+        named, file = entry_of("auth", case_id), self._reader.record(CaseFile, case_id)
+        if named is None or file is None:
+            return None
+        return Opened(case_id, named[0], named[1], file.created_ms, "", "")
+
     def _file(self, opened: Opened) -> CaseFile:
         """What the desk did; a case that nobody has touched has an empty file."""
-        known = self._reader.record(CaseFile, opened.challenge)
-        return known or CaseFile(opened.challenge, opened.opened_ms)
+        known = self._reader.record(CaseFile, opened.id)
+        return known or CaseFile(opened.id, opened.opened_ms)
 
 
 def assigned(case: Case, assignee: str) -> tuple[CaseFile, Audit]:
@@ -189,7 +198,7 @@ def assigned(case: Case, assignee: str) -> tuple[CaseFile, Audit]:
     if not case.is_open:
         raise CaseClosedError
     return replace(case.file, assignee=assignee), Audit(
-        "case.assigned", case.opened.challenge, case.file.assignee, assignee
+        "case.assigned", case.opened.id, case.file.assignee, assignee
     )
 
 
@@ -206,18 +215,19 @@ def closed(case: Case, who: str, note: str, now_ms: int) -> tuple[CaseFile, Audi
     if not words:
         raise NoteMissingError
     file = replace(case.file, closed_ms=now_ms, closed_by=who, note=words)
-    return file, Audit("case.closed", case.opened.challenge, "open", words)
+    return file, Audit("case.closed", case.opened.id, "open", words)
 
 
 def reopened(case: Case, who: str) -> tuple[CaseFile, Audit]:
     """The case open once more: what was found out later counts."""
     file = replace(case.file, closed_ms=0, closed_by="", note="", assignee=who)
-    return file, Audit("case.reopened", case.opened.challenge, case.file.note, "open")
+    return file, Audit("case.reopened", case.opened.id, case.file.note, "open")
 
 
 def _opened(row: AuditRow) -> Opened | None:
     """The case that an audit line opens."""
-    named = entry_of("chg", row.audit.subject) if row.audit.action == _OPENED else None
+    prefix = _OPENED.get(row.audit.action)
+    named = None if prefix is None else entry_of(prefix, row.audit.subject)
     if named is None:
         return None
     who, via = row.actor.who, row.actor.via.name.lower()

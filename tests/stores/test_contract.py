@@ -104,6 +104,14 @@ def test_a_step_that_raises_leaves_nothing_of_its_batch(store: Store) -> None:
     assert not results[0].is_repeat
 
 
+def test_a_repeat_in_a_long_batch_of_one_card_is_known(store: Store) -> None:
+    """However many messages of the card stand between the two, it is decided once."""
+    many = [purchase(1, stan) for stan in range(1, 301)]
+    results = carry_out(store, registration(1), *many, purchase(1, 1), purchase(1, 299))
+    assert [result.is_repeat for result in results[-3:]] == [False, True, True]
+    assert [result.entry and result.entry.version for result in results[-2:]] == [2, 300]
+
+
 def test_a_repeat_gets_the_same_entry_and_moves_nothing(open_store: OpenStore) -> None:
     """The same message again, in the same batch, later and after a restart: the same bytes."""
     store = open_store()

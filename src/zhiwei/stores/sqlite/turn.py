@@ -78,6 +78,7 @@ class Draft:
         "records",
         "settings",
         "slot",
+        "spilled",
         "spilled_until",
         "state",
     )
@@ -96,6 +97,8 @@ class Draft:
         self.spilled_until = 0
         #: Records that this batch added; all of them where some were moved away.
         self.added = b""
+        #: Records that this batch moved away: they are in no table yet.
+        self.spilled = b""
         self.has_spilled = False
         self.has_moved = False
         #: Entries that this batch wrote, from version `base_version` + 1 on, and the latest
@@ -223,7 +226,8 @@ class Turn:
         for key in keys:
             versions = versions_found(draft.records, key, now_ms)
             if draft.spilled_until > oldest:
-                versions = self.rows.old_versions(draft.card_key, key, oldest) + versions
+                moved = versions_found(draft.spilled, key, now_ms)
+                versions = self.rows.old_versions(draft.card_key, key, oldest) + moved + versions
             for version in versions[-RELATED_MAX:]:
                 if version not in by_version:
                     entry = self._entry(draft, version, key)
@@ -324,6 +328,7 @@ class Turn:
             for digest, of_version, second in rows_of(records[:cut]):
                 self.old_keys.append((draft.card_key, digest, of_version, second))
                 draft.spilled_until = second
+            draft.spilled += records[:cut]
             records = records[cut:]
         draft.records = records
         draft.has_spilled = True

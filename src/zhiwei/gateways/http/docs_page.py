@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
@@ -23,10 +24,12 @@ details { border: 1px solid #8886; border-radius: .5rem; margin: .4rem 0; paddin
 summary { cursor: pointer; } code, pre { font-family: ui-monospace, monospace; font-size: .9em; }
 pre { overflow-x: auto; white-space: pre-wrap; }
 .m { display: inline-block; min-width: 4.2rem; font-weight: 700; }
-code { overflow-wrap: anywhere; }
+code { overflow-wrap: break-word; } p code { overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; } td, th { border-bottom: 1px solid #8886;
 text-align: left; padding: .25rem .5rem; vertical-align: top; }
 """
+_CODE: Final = re.compile(r"`([^`]+)`")
+_STRONG: Final = re.compile(r"\*\*([^*]+)\*\*")
 _POLICY: Final = (
     "default-src 'none'; frame-ancestors 'none'; style-src 'sha256-"
     + b64encode(sha256(_STYLE.encode()).digest()).decode()
@@ -58,12 +61,17 @@ async def docs(request: Request) -> Response:
 async def problems() -> Response:
     """All problem codes."""
     rows = [
-        f'<tr id="{code}"><td>{status}</td><td><code>{code}</code></td>'
+        f'<tr id="{code}"><td>{status}</td><td><code>{_breakable(code)}</code></td>'
         f"<td>{escape(title)}</td></tr>"
         for code, (status, title) in CATALOGUE.items()
     ]
     head = "<tr><th>Status</th><th>Code</th><th>What it means</th></tr>"
     return _page("Problems", ["<h1>Problems</h1>", f"<table>{head}{''.join(rows)}</table>"])
+
+
+def _breakable(code: str) -> str:
+    """A code that a narrow screen breaks after its words."""
+    return code.replace("_", "_<wbr>")
 
 
 def _call(document: Document, path: str, method: str, operation: Document) -> str:
@@ -135,7 +143,9 @@ def _type(schema: Document) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    return "".join(f"<p>{escape(part)}</p>" for part in text.split("\n\n") if part.strip())
+    """Text with the two marks that our descriptions have: `code` and **what matters**."""
+    marked = _STRONG.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", escape(text)))
+    return "".join(f"<p>{part}</p>" for part in marked.split("\n\n") if part.strip())
 
 
 def _page(title: str, parts: list[str]) -> Response:

@@ -41,6 +41,7 @@ def trial_routes(home: Home, kinds: Mapping[str, Kind]) -> APIRouter:
             why = home.pages.say(visit, key, **facts)
             if is_piece:
                 # What is not filled in yet is no fault of anybody; the place stays empty.
+                why = "" if key == "form.missing" else why
                 return home.pages.page(visit, "_tried.html", {"found": None, "why": why})
             back = {"why": why, "back": back_of(fields)}
             return home.pages.page(visit, "sorry.html", back, status=422)

@@ -210,6 +210,31 @@ def test_a_passkey_is_added_and_signs_in(hall: Hall, visitor: Browser) -> None:
     assert refused.json() == {"message": sentences("zh")["sign_in.problem.bad_passkey"]}
 
 
+@pytest.mark.parametrize("days", [1, 31])
+def test_a_new_passkey_is_told_to_the_phone(hall: Hall, days: int) -> None:
+    """And for 30 days to the number before, which may be the owner's; each in one part."""
+    path = f"/v1/cardholders/{hall.holder}"
+    hall.world.clock.advance(1)
+    assert hall.world.strong.patch(path, {"phone": "+8613900139000"}).status_code == 200
+    hall.world.clock.advance(days * 86_400_000)
+    hall.messages.clear()
+    visitor = Browser(hall)
+    visitor.sign_in()
+    with_passkey(visitor)
+    former = [PHONE] if days < 30 else []
+    assert [one.to for one in hall.messages] == ["+8613900139000", *former]
+    for message in hall.messages:
+        assert "通行密钥" in message.text
+        assert len(message.text) <= 70
+
+
+def test_a_passkey_is_kept_where_nobody_can_be_told(hall: Hall, visitor: Browser) -> None:
+    """The queue is down: the key is there, and the page says so."""
+    hall.queue_fails = True
+    with_passkey(visitor)
+    assert len(hall.store.passkeys(Face.CARDHOLDER, hall.holder)) == 1
+
+
 def test_keys_are_changed_shortly_after_a_sign_in(hall: Hall, visitor: Browser) -> None:
     """Later neither added nor removed; a rename is always possible."""
     with_passkey(visitor)

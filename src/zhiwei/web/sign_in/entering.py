@@ -19,6 +19,7 @@ from zhiwei.gateways.http.house import House
 from zhiwei.messaging.numbers import may_be_answered, sender_number
 from zhiwei.web.sign_in.codes import Asked, Codes, link_of, sign_in_purpose, take_link
 from zhiwei.web.sign_in.model import Face, FaceStore, Passkey, Proof, Session
+from zhiwei.web.sign_in.notices import Notices
 from zhiwei.web.sign_in.oidc import Oidc
 from zhiwei.web.sign_in.passkeys import Passkeys, label_of
 from zhiwei.web.sign_in.people import HousePeople, People, Person
@@ -42,6 +43,7 @@ class SignIn:
     sessions: Sessions
     codes: Codes
     passkeys: Passkeys
+    notices: Notices
     people: People
     site: Site
     #: Identity providers by face; none where people sign in otherwise.
@@ -89,6 +91,7 @@ def sign_in_of(
         sessions=Sessions(store, clock),
         codes=Codes(store, clock, house.words.text, queue, secret),
         passkeys=Passkeys(store, clock, site),
+        notices=Notices(house.reader, clock, house.words.text, queue),
         people=people if people is not None else HousePeople(house.reader, store),
         site=site,
         oidc=oidc,
@@ -190,7 +193,7 @@ def is_fresh(desk: SignIn, session: Session) -> bool:
 async def add_passkey(
     desk: SignIn, session: Session, person: Person, answer: str, label: str
 ) -> Passkey:
-    """Keep a new key of who asks.
+    """Keep a new key of who asks, and tell their phone.
 
     Raises:
         BadPasskeyError: the device did not answer what it was asked.
@@ -200,6 +203,7 @@ async def add_passkey(
     passkey = await run_in_threadpool(desk.passkeys.add, session, person, answer, label)
     new = json.dumps({"label": passkey.label}, ensure_ascii=False)
     await _written(desk, session, Audit("passkey.added", passkey.id[:64], "", new))
+    await desk.notices.passkey_added(person)
     return passkey
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.programs import started
 
 from zhiwei.demo import checks
 from zhiwei.demo.checks import Claims
@@ -81,13 +82,8 @@ def test_people_read_plain_lines_and_may_look_on() -> None:
     With --keep-running the server stays until a person interrupts, and then it is gone.
     """
     words = [sys.executable, "-m", "zhiwei", "demo", "--fast", "--lang", "zh", "--seed", "7"]
-    with subprocess.Popen(
-        [*words, "--keep-running"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as process:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with started([*words, "--keep-running"], environment, with_errors=True) as process:
         assert process.stdout is not None
         lines: list[str] = []
         for line in process.stdout:
@@ -134,7 +130,7 @@ def test_an_interrupted_demonstration_leaves_nothing_behind(
     """Ended in the middle: the server is gone, and so is the folder that was made for it."""
     words = [sys.executable, "-m", "zhiwei", "demo", "--fast", "--lang", "en"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with started(words, environment) as process:
         assert process.stdout is not None
         found = None
         while found is None:

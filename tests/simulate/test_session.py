@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.programs import started
 from tests.simulate.conftest import Running
 
 from zhiwei.simulate.days import instant
@@ -210,7 +211,7 @@ def test_a_person_may_interrupt(running: Running) -> None:
     server = running.server
     words = [*ZHIWEI, "simulate", "--connect", f"{server.host}:{server.port}", "--rate", "0"]
     environment = {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with started(words, environment) as process:
         assert process.stdout is not None
         while "0800" not in process.stdout.readline():
             assert process.poll() is None

@@ -201,7 +201,7 @@ def test_where_an_exception_would_not_help_the_page_says_so(town: Town) -> None:
         assert "这一笔不能这样放行" in over
         assert "放行一次（15 分钟）" not in over
         assert "放行一次（15 分钟）" in one.text(f"{path}/5")
-        one.press(f"{path}/5", f"/me/cards/{card.id}/do/stop_card")
+        one.press(f"{path}/5", "/me/do/not_me")
         assert "请先在首页解除" in one.text(f"{path}/5")
         town.authorize(card, 700)
         assert 'href="/me"' in one.get(f"{path}/7").text, "the way to the stop"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Command
@@ -16,6 +16,19 @@ from zhiwei.core.result import Audit, Related, Result
 
 class StoreUnavailableError(ZhiweiError):
     """the store cannot write now; nothing of the batch was written"""
+
+
+class OutcomeUnknownError(StoreUnavailableError):
+    """it is not known whether the batch was written; ask again with the same keys"""
+
+
+class CardsHeldError(ZhiweiError):
+    """another server holds cards of the batch just now; nothing was written"""
+
+    def __init__(self, card_keys: frozenset[bytes]) -> None:
+        super().__init__()
+        #: The cards that are held.
+        self.card_keys: Final = card_keys
 
 
 class CorruptFileError(ZhiweiError):
@@ -315,7 +328,9 @@ class Store(Protocol):
     `tests/stores` defines what "supported" means.
     """
 
-    async def transact(self, batch: Batch, step: Step, clock_ms: int) -> list[Result]:
+    async def transact(
+        self, batch: Batch, step: Step, clock_ms: int, *, waits: bool = True
+    ) -> list[Result]:
         """Carry out commands in order, durably, all or none, and give a result for each.
 
         For each command the store loads the card's file and the earlier entries that the command
@@ -324,8 +339,13 @@ class Store(Protocol):
         did. The list returns only when everything is committed; otherwise an exception is raised
         and nothing has happened.
 
+        `waits`: where another server holds one of the cards, wait for it; else `CardsHeldError` is
+        raised at once, so that the other cards can go on. Of no meaning to a store of one process.
+
         Raises:
             StoreUnavailableError: the batch is not written (disk full, read-only, busy).
+            OutcomeUnknownError: it cannot be found out whether it is; no answer may promise it.
+            CardsHeldError: only without `waits`.
             CorruptFileError: a stored file fails its checksum; the store refuses to write any more
             of that
                 card, and the command gets a refusal with STATE_UNREADABLE.

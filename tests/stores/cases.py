@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
@@ -32,7 +34,18 @@ STAFF: Final = Actor("key_1", Via.HTTP, is_strong=True, is_staff=True)
 STEP: Final = Guardian(DEFAULT_POLICY, Rules(JUDGES, INCREMENT_JUDGES, NOTICES, LOOSENS)).step
 
 
+_loops: list[asyncio.AbstractEventLoop] = []
+
+
 def done(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns, on the one loop that all stores of a worker live on."""
+    if not _loops:
+        _loops.append(asyncio.new_event_loop())
+        atexit.register(_loops[0].close)
+    return _loops[0].run_until_complete(coroutine)
+
+
+def done_at_once(coroutine: Coroutine[Any, Any, T]) -> T:
     """What a coroutine that never waits returns."""
     try:
         coroutine.send(None)

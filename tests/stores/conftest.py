@@ -8,31 +8,55 @@ from pathlib import Path
 import pytest
 
 from tests.stores.cases import done
+from tests.stores.cluster import Cluster, running_cluster
 from zhiwei.ports import Store
 from zhiwei.stores.memory import MemoryStore
+from zhiwei.stores.postgres.store import PostgresStore
 from zhiwei.stores.sqlite.store import SqliteStore
 
 #: Opens the store; opening again closes it first, and comes back with what was kept.
 OpenStore = Callable[[], Store]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server of this worker's own."""
+    with running_cluster() as started:
+        yield started
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[str]:
+    """The URL of a new database with an empty schema."""
+    name = cluster.new_database()
+    yield cluster.url(name)
+    cluster.drop(name)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
     """Open a store, or open it again: what was committed must be there."""
     opened: list[Store] = []
+    # Asked for by name, so that no server is started for the other two.
+    url = request.getfixturevalue("database") if request.param == "postgres" else ""
+
+    def again(new: Callable[[], Store]) -> Store:
+        for store in opened:
+            done(store.close())
+        opened[:] = [new()]
+        return opened[0]
 
     def memory() -> Store:
         if not opened:
             opened.append(MemoryStore())
         return opened[0]
 
-    def sqlite() -> Store:
-        for store in opened:
-            done(store.close())
-        opened[:] = [SqliteStore(tmp_path)]
-        return opened[0]
-
-    yield memory if request.param == "memory" else sqlite
+    kinds: dict[str, OpenStore] = {
+        "memory": memory,
+        "sqlite": lambda: again(lambda: SqliteStore(tmp_path)),
+        "postgres": lambda: again(lambda: PostgresStore(url)),
+    }
+    yield kinds[request.param]
     for store in opened:
         done(store.close())
 

@@ -49,7 +49,9 @@ class MemoryStore:
         self._audits: Final[list[AuditRow]] = []
         self._records: Final[dict[tuple[type, str], Record]] = {}
 
-    async def transact(self, batch: Sequence[Command], step: Step, clock_ms: int) -> list[Result]:
+    async def transact(
+        self, batch: Sequence[Command], step: Step, clock_ms: int, *, waits: bool = True
+    ) -> list[Result]:
         """Carry out commands in order; see `ports.Store`."""
         with self._lock:
             undo: list[Callable[[], object]] = []

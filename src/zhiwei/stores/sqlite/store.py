@@ -138,7 +138,9 @@ class SqliteStore:
         """Number of files that are kept in memory."""
         return len(self._cards.slots)
 
-    async def transact(self, batch: Batch, step: Step, clock_ms: int) -> list[Result]:
+    async def transact(
+        self, batch: Batch, step: Step, clock_ms: int, *, waits: bool = True
+    ) -> list[Result]:
         """Carry out commands in order, durably, all or none; see `ports.Store`."""
         self._check_usable()
         turn = Turn(self._cards, self._sweep, self._rows, self._positions.copy(), step, clock_ms)

@@ -1,0 +1,125 @@
+"""Address: where the database is, and how a connection to its primary is made."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import psycopg
+from psycopg import conninfo, pq
+
+from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.postgres.faults import BadDatabaseUrlError
+
+SCHEMES: Final = ("postgresql://", "postgres://")
+#: What holds where the URL does not say otherwise. A peer that has vanished is noticed in seconds.
+_DEFAULTS: Final = {
+    "target_session_attrs": "read-write",
+    "connect_timeout": "3",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    "application_name": "zhiwei",
+}
+#: Where a session's setting is weaker than what we promise, ours holds for our own sessions.
+_WEAK_COMMITS: Final = ("off", "local", "remote_write")
+#: A server that hangs in the middle of a batch lets go of its cards after this; milliseconds.
+_IDLE_MS: Final = 10_000
+#: So long a lock is waited for; other servers hold a card for some milliseconds.
+_LOCK_MS: Final = 2_000
+
+
+@final
+class Address:
+    """A database URL, taken apart."""
+
+    def __init__(self, url: str) -> None:
+        """Several hosts are separated by commas; what is not said is filled in.
+
+        Raises:
+            BadDatabaseUrlError: it cannot be read.
+        """
+        if not url.startswith(SCHEMES):
+            raise BadDatabaseUrlError
+        try:
+            told = conninfo.conninfo_to_dict(url)
+        except psycopg.ProgrammingError:
+            # The driver's message quotes the URL, and with it the password.
+            raise BadDatabaseUrlError from None
+        words = {**_DEFAULTS, **{name: str(value) for name, value in told.items()}}
+        self._text: Final = conninfo.make_conninfo(**words, client_encoding="UTF8")
+        hosts = words.get("host", "").split(",")
+        ports = words.get("port", "5432").split(",")
+        places = [
+            f"{host}:{ports[min(i, len(ports) - 1)]}" if host else "the local socket"
+            for i, host in enumerate(hosts)
+        ]
+        #: For messages; without user and password.
+        self.shown: Final = f"{words.get('dbname', '')} at {', '.join(places)}".strip()
+
+    def open(self) -> pq.abc.PGconn:
+        """A connection to the primary, set up for us; blocks.
+
+        Raises:
+            StoreUnavailableError: there is none; the message is one line.
+        """
+        connection = pq.PGconn.connect(self._text.encode())
+        if connection.status != pq.ConnStatus.OK:
+            reason = connection.get_error_message("utf-8")
+            connection.finish()
+            raise StoreUnavailableError(self._unreachable(reason))
+        for statement in session_settings(connection):
+            result = connection.exec_(statement.encode())
+            if result.status not in {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK}:
+                reason = connection.get_error_message("utf-8")
+                connection.finish()
+                raise StoreUnavailableError(f"{self.shown} cannot be used: {_one_line(reason)}")
+        return connection
+
+    def open_for_reading(self) -> psycopg.Connection[tuple[object, ...]]:
+        """A connection for who reads, each statement for itself; blocks.
+
+        Raises:
+            StoreUnavailableError: there is none.
+        """
+        try:
+            return psycopg.connect(
+                self._text, autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=2
+            )
+        except psycopg.Error as error:
+            raise StoreUnavailableError(self._unreachable(str(error))) from None
+
+    def _unreachable(self, reason: str) -> str:
+        """Why there is no connection, in one line."""
+        hint = ""
+        if "read-only" in reason or "hot standby" in reason:
+            hint = "; this is a standby that only reads: name the primary, or all hosts"
+        return f"no connection to the database {self.shown}: {_one_line(reason)}{hint}"
+
+
+def session_settings(connection: pq.abc.PGconn) -> list[str]:
+    """Settings of a session that writes.
+
+    No `statement_timeout`: it would cancel a commit that waits for a standby. The plans of all our
+    statements are the same, whatever the numbers: by the card's key, through the index.
+    """
+    settings = [
+        "set statement_timeout = 0",
+        f"set lock_timeout = {_LOCK_MS}",
+        f"set idle_in_transaction_session_timeout = {_IDLE_MS}",
+        "set plan_cache_mode = force_generic_plan",
+        "set enable_seqscan = off",
+        "set enable_hashjoin = off",
+        "set enable_mergejoin = off",
+        "set jit = off",
+    ]
+    shown = connection.exec_(b"show synchronous_commit")
+    if shown.ntuples == 1 and (shown.get_value(0, 0) or b"").decode() in _WEAK_COMMITS:
+        settings.append("set synchronous_commit = on")
+    return settings
+
+
+def _one_line(text: str) -> str:
+    """What libpq says, without its line ends, and the last attempt only."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "; ".join(lines).removeprefix("connection failed: ")[:400]

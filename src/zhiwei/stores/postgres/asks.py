@@ -1,0 +1,156 @@
+"""Asks: what a batch writes, as statements with their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from zhiwei.stores.postgres.arrays import bigint, bigint_array, bytea_array, text_array
+from zhiwei.stores.postgres.line import Ask
+from zhiwei.stores.postgres.turn import Writing
+
+BEGIN: Final[Ask] = (b"begin", ())
+COMMIT: Final[Ask] = (b"commit", ())
+ROLLBACK: Final[Ask] = (b"rollback", ())
+ONE_AT_A_TIME: Final[Ask] = (b"one_at_a_time", ())
+PARTITIONS: Final[Ask] = (b"partitions", ())
+
+
+def lock_files(card_keys: Sequence[bytes], *, waits: bool) -> Ask:
+    """Read and lock files."""
+    return (b"lock_files" if waits else b"lock_free_files", (bytea_array(card_keys),))
+
+
+def known_cards(card_keys: Sequence[bytes]) -> Ask:
+    """Which of these cards there are."""
+    return (b"known_cards", (bytea_array(card_keys),))
+
+
+def entries_wanted(entries: dict[tuple[bytes, int], tuple[int, int]]) -> Ask:
+    """Read entries with the heads of their groups."""
+    return (
+        b"entries_wanted",
+        (
+            bytea_array([key for key, _ in entries]),
+            bigint_array([version for _, version in entries]),
+            bigint_array([from_ms for from_ms, _ in entries.values()]),
+            bigint_array([before_ms for _, before_ms in entries.values()]),
+        ),
+    )
+
+
+def old_versions_wanted(digests: Iterable[tuple[bytes, bytes]]) -> Ask:
+    """Read what old digests stand for."""
+    keys, names = zip(*digests, strict=True)
+    return (b"old_versions_wanted", (bytea_array(keys), bytea_array(names)))
+
+
+def chain_of_entry(card_key: bytes, version: int, filed_ms: int) -> Ask:
+    """Read the hash of an entry."""
+    return (b"chain_of_entry", (card_key, bigint(version), bigint(filed_ms)))
+
+
+def writes(writing: Writing) -> list[Ask]:
+    """Everything that a batch writes, in an order that no two servers can deadlock in.
+
+    Locks of files were taken before; new files come in order of their keys.
+    """
+    asks: list[Ask] = []
+    if writing.new_files:
+        keys, holders, settings, versions, usages, recents = zip(*writing.new_files, strict=True)
+        asks.append(
+            (
+                b"insert_files",
+                (
+                    bytea_array(keys),
+                    text_array(holders),
+                    bytea_array(settings),
+                    bigint_array(versions),
+                    bytea_array(usages),
+                    bytea_array(recents),
+                ),
+            )
+        )
+    if writing.old_files:
+        keys, befores, versions, parts, usages, maybes = zip(*writing.old_files, strict=True)
+        asks.append(
+            (
+                b"update_files",
+                (
+                    bytea_array(keys),
+                    bigint_array(befores),
+                    bigint_array(versions),
+                    bytea_array(parts),
+                    bytea_array(usages),
+                    bytea_array(maybes),
+                    bigint(len(keys)),
+                ),
+            )
+        )
+    for name, rows in ((b"insert_entries", writing.entries), (b"insert_events", writing.events)):
+        if rows:
+            keys, firsts, instants, seconds, bodies = zip(*rows, strict=True)
+            asks.append(
+                (
+                    name,
+                    (
+                        bytea_array(keys),
+                        bigint_array(firsts),
+                        bigint_array(instants),
+                        bigint_array(seconds),
+                        bytea_array(bodies),
+                    ),
+                )
+            )
+    if writing.heads:
+        asks.append(
+            (
+                b"put_heads",
+                (
+                    bytea_array([key for key, _ in writing.heads]),
+                    bigint_array([group for _, group in writing.heads]),
+                    bigint_array([latest for latest, _ in writing.heads.values()]),
+                    bigint_array([filed_ms for _, filed_ms in writing.heads.values()]),
+                ),
+            )
+        )
+    if writing.old_keys:
+        keys, digests, versions, seconds = zip(*writing.old_keys, strict=True)
+        asks.append(
+            (
+                b"insert_old_keys",
+                (
+                    bytea_array(keys),
+                    bytea_array(digests),
+                    bigint_array(versions),
+                    bigint_array(seconds),
+                ),
+            )
+        )
+    if writing.audits:
+        asks.append(insert_audits(writing.audits))
+    return asks
+
+
+def insert_audits(audits: Sequence[tuple[bytes, bytes]]) -> Ask:
+    """Write lines of the audit trail: card key (or nothing) and body."""
+    keys, bodies = zip(*audits, strict=True)
+    return (b"insert_audits", (bytea_array(keys), bytea_array(bodies)))
+
+
+def put_records(rows: Sequence[tuple[str, str, str, int, bytes]]) -> Ask:
+    """Keep records; of several with one id the last one."""
+    latest = {(row[0], row[1]): row for row in rows}
+    kinds, ids, subjects, instants, bodies = zip(
+        *[latest[key] for key in sorted(latest)], strict=True
+    )
+    return (
+        b"put_records",
+        (
+            text_array(kinds),
+            text_array(ids),
+            text_array(subjects),
+            bigint_array(instants),
+            bytea_array(bodies),
+        ),
+    )

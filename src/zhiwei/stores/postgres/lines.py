@@ -1,0 +1,142 @@
+"""Lines: the connections of the path, opened when they are needed, bounded in number."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from time import monotonic
+from typing import Final, final
+
+from psycopg import Error
+
+from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.postgres.address import Address
+from zhiwei.stores.postgres.faults import LineLostError, StatementError
+from zhiwei.stores.postgres.line import Line
+from zhiwei.stores.postgres.queries import QUERIES
+
+#: After a connection could not be made, nobody tries again for so long: no storm of connections
+#: on a primary that is just coming up.
+_PAUSE_SECONDS: Final = 0.25
+_PREPARE_SECONDS: Final = 10.0
+#: Statements of the path.
+_PREPARED: Final = (
+    "begin",
+    "commit",
+    "rollback",
+    "lock_files",
+    "lock_free_files",
+    "known_cards",
+    "entries_wanted",
+    "old_versions_wanted",
+    "insert_files",
+    "update_files",
+    "insert_entries",
+    "put_heads",
+    "insert_old_keys",
+    "insert_events",
+    "insert_audits",
+    "put_records",
+    "old_keys_from",
+    "delete_old_keys",
+    "delete_records",
+    "chain_of_entry",
+    "one_at_a_time",
+    "partitions",
+)
+
+
+@final
+class Lines:
+    """At most so many connections, each with the path's statements prepared."""
+
+    def __init__(self, address: Address, most: int) -> None:
+        self._address: Final = address
+        self._most: Final = most
+        self._free: Final[list[Line]] = []
+        self._waiting: Final[deque[asyncio.Future[None]]] = deque()
+        #: Lines that are free, in use, or being opened.
+        self._count = 0
+        self._not_before = 0.0
+        self._why = ""
+        self._is_open = True
+
+    async def take(self) -> Line:
+        """A line for the caller alone, who gives it back.
+
+        Raises:
+            StoreUnavailableError: no connection can be made.
+        """
+        while True:
+            while self._free:
+                line = self._free.pop()
+                if line.is_open:
+                    return line
+                self._count -= 1
+            if not self._is_open:
+                raise StoreUnavailableError("the store is closed")
+            if self._count < self._most:
+                break
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            finally:
+                if not turn.done():
+                    self._waiting.remove(turn)
+        self._count += 1
+        try:
+            return await self.open_new()
+        except BaseException:
+            self._count -= 1
+            self._wake()
+            raise
+
+    def give(self, line: Line) -> None:
+        """Take a line back; one that is closed is forgotten."""
+        if line.is_open and self._is_open:
+            self._free.append(line)
+        else:
+            line.close()
+            self._count -= 1
+        self._wake()
+
+    async def open_new(self) -> Line:
+        """A new connection to the current primary, besides the others.
+
+        Raises:
+            StoreUnavailableError: none can be made.
+        """
+        if monotonic() < self._not_before:
+            raise StoreUnavailableError(self._why)
+        try:
+            connection = await asyncio.to_thread(self._address.open)
+            line = Line(connection)
+            await line.prepare({name: QUERIES[name] for name in _PREPARED}, _PREPARE_SECONDS)
+        except (StoreUnavailableError, LineLostError, StatementError, Error) as error:
+            self._why = str(error)
+            self._not_before = monotonic() + _PAUSE_SECONDS
+            raise StoreUnavailableError(self._why) from error
+        return line
+
+    def close_free(self) -> None:
+        """Close the lines that nobody uses: they may lead to a server that is no primary now."""
+        for line in self._free:
+            line.close()
+        self._count -= len(self._free)
+        self._free.clear()
+
+    def close(self) -> None:
+        """Close everything; lines in use are closed when they are given back."""
+        self._is_open = False
+        self.close_free()
+        while self._waiting:
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let the next one look again."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return

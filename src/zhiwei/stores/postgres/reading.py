@@ -1,0 +1,99 @@
+"""Reading: connections for who reads beside the path, shared by threads and bounded in number."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, final
+
+import psycopg
+
+from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.postgres.address import Address
+from zhiwei.stores.postgres.queries import QUERIES
+
+_WAIT_SECONDS: Final = 10.0
+
+Connection = psycopg.Connection[Any]
+
+
+@final
+class ReadingConnections:
+    """At most so many; a thread that asks for one more waits until one is free."""
+
+    def __init__(self, address: Address, most: int) -> None:
+        self._address: Final = address
+        self._free: Final[list[Connection]] = []
+        self._lock: Final = threading.Lock()
+        self._room: Final = threading.Semaphore(most)
+        self._is_open = True
+
+    def rows(self, name: str, *values: object) -> list[tuple[Any, ...]]:
+        """Rows of a statement of `queries.sql`, each read for itself.
+
+        A connection that broke while nobody looked is replaced once.
+
+        Raises:
+            StoreUnavailableError: the database does not answer.
+        """
+        statement = QUERIES[name].encode()
+        with self._one() as held:
+            for is_last in (False, True):
+                try:
+                    if held.connection is None:
+                        held.connection = self._address.open_for_reading()
+                    with held.connection.cursor(binary=True) as cursor:
+                        return cursor.execute(statement, values).fetchall()
+                except psycopg.Error as error:
+                    was_lost = held.connection is not None and held.connection.broken
+                    held.drop()
+                    if is_last or not was_lost:
+                        first = str(error).splitlines()[0]
+                        raise StoreUnavailableError(f"it cannot be read: {first}") from error
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Close what is free; the others are closed when they are given back."""
+        with self._lock:
+            self._is_open = False
+            for connection in self._free:
+                connection.close()
+            self._free.clear()
+
+    @contextmanager
+    def _one(self) -> Iterator[_Held]:
+        """A connection for the caller alone."""
+        if not self._room.acquire(timeout=_WAIT_SECONDS):
+            raise StoreUnavailableError("too many read at once; try again")
+        try:
+            with self._lock:
+                if not self._is_open:
+                    raise StoreUnavailableError("the store is closed")
+                held = _Held(self._free.pop() if self._free else None)
+            try:
+                yield held
+            finally:
+                with self._lock:
+                    if held.connection is not None and self._is_open:
+                        self._free.append(held.connection)
+                        held.connection = None
+                held.drop()
+        finally:
+            self._room.release()
+
+
+@final
+class _Held:
+    """A connection while one thread uses it."""
+
+    __slots__ = ("connection",)
+
+    def __init__(self, connection: Connection | None) -> None:
+        self.connection = connection
+
+    def drop(self) -> None:
+        """Close it, if it is there."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None

@@ -1,0 +1,357 @@
+"""PostgresStore: `transact` on one database; see `ports.Store` for what it promises.
+
+The package's docstring says why it is right; here is how a batch goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias, final
+
+import structlog
+
+from zhiwei.core.command import Actor
+from zhiwei.core.result import Audit, Result
+from zhiwei.ports import (
+    Batch,
+    CardsHeldError,
+    OutcomeUnknownError,
+    Record,
+    Step,
+    StoreUnavailableError,
+)
+from zhiwei.stores.coding.audit import encode_audit
+from zhiwei.stores.coding.entry import HASH_BYTES
+from zhiwei.stores.coding.record import record_row
+from zhiwei.stores.postgres import asks, faults
+from zhiwei.stores.postgres.address import Address
+from zhiwei.stores.postgres.faults import LineLostError, StatementError
+from zhiwei.stores.postgres.forget import Forgetting
+from zhiwei.stores.postgres.found import FileRow, Found
+from zhiwei.stores.postgres.line import Answer, Ask, Line
+from zhiwei.stores.postgres.lines import Lines
+from zhiwei.stores.postgres.opening import bring_up_to_date, check_server
+from zhiwei.stores.postgres.partitions import Partitions
+from zhiwei.stores.postgres.reader import PostgresReader
+from zhiwei.stores.postgres.turn import Turn, Writing
+
+_log: Final = structlog.get_logger()
+
+#: How often a batch is begun anew after something that wrote nothing.
+_TRIES: Final = 4
+_SETTLE_PAUSE_SECONDS: Final = 0.1
+
+#: Card, version, instant of filing and hash of one entry of a batch.
+Probe: TypeAlias = "tuple[bytes, int, int, bytes]"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How many connections the path may take, and how long anything may last."""
+
+    #: Batches that are in flight at once, and as many more that wait for cards of other servers.
+    connections: int = 8
+    reading_connections: int = 8
+    #: An answer to reading and locking; longer than `lock_timeout`.
+    read_seconds: float = 5.0
+    #: A commit, which waits for the standbys.
+    commit_seconds: float = 5.0
+    #: Finding out what became of a commit.
+    settle_seconds: float = 5.0
+
+
+class _BeginAnewError(Exception):
+    """Nothing was written, for sure, and another try may succeed."""
+
+
+@final
+class PostgresStore:
+    """The store of any number of servers on one database."""
+
+    def __init__(self, url: str, *, bounds: Bounds | None = None) -> None:
+        """Look whether the database can be used, and make its schema or bring it up to date.
+
+        Raises:
+            BadDatabaseUrlError: that is no URL of a database.
+            StoreUnavailableError: there is no connection, or the schema cannot be made.
+            DatabaseRefusedError: it is a standby, too old, or of the wrong encoding.
+            NewerSchemaError: the data are from a newer version of this program.
+            ForeignDatabaseError: the tables are of another program.
+        """
+        self._bounds: Final = Bounds() if bounds is None else bounds
+        self.address: Final = Address(url)
+        with self.address.open_for_reading() as connection:
+            #: What the server promises less than it should, in sentences.
+            self.weaknesses: Final = check_server(connection)
+            bring_up_to_date(connection)
+        for weakness in self.weaknesses:
+            _log.error("database_is_weak", database=self.address.shown, detail=weakness)
+        self._lines: Final = Lines(self.address, self._bounds.connections)
+        self._partitions: Final = Partitions()
+        self._forgetting: Final = Forgetting()
+        self._reader: Final = PostgresReader(self.address, self._bounds.reading_connections)
+        self._is_open = True
+
+    async def transact(
+        self, batch: Batch, step: Step, clock_ms: int, *, waits: bool = True
+    ) -> list[Result]:
+        """Carry out commands in order, durably, all or none; see `ports.Store`."""
+        self._check_open()
+        why = ""
+        for _ in range(_TRIES):
+            line = await self._lines.take()
+            try:
+                return await self._carry_out(line, batch, step, clock_ms, waits=waits)
+            except _BeginAnewError as error:
+                why = str(error)
+            except StatementError as error:
+                why = await self._refused(line, error)
+            except LineLostError as error:
+                # Nothing was committed yet; the others may lead to the same server.
+                why = str(error)
+                self._lines.close_free()
+            except BaseException:
+                # A step with a bug, or a caller that is gone: nothing of it may stay begun.
+                await self._undo(line)
+                raise
+            finally:
+                self._lines.give(line)
+        raise StoreUnavailableError(f"nothing was written: {why}")
+
+    async def keep(
+        self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor, clock_ms: int
+    ) -> None:
+        """Insert or replace records, with audit rows; see `ports.Store`."""
+        self._check_open()
+        statements: list[Ask] = [asks.BEGIN]
+        if records:
+            statements.append(asks.put_records([record_row(record) for record in records]))
+        if audits:
+            lines = [(b"", encode_audit(audit, actor, b"", clock_ms)) for audit in audits]
+            statements.append(asks.insert_audits(lines))
+        line = await self._lines.take()
+        try:
+            if not await self._commits(line, statements):
+                raise OutcomeUnknownError
+        except StatementError as error:
+            why = await self._refused(line, error)
+            raise StoreUnavailableError(f"nothing was written: {why}") from error
+        finally:
+            self._lines.give(line)
+
+    async def tidy(self, clock_ms: int) -> bool:
+        """Make the next week's partitions and forget what is old, a portion; whether more is left.
+
+        Raises:
+            StoreUnavailableError: nothing was written.
+        """
+        self._check_open()
+        is_due = self._forgetting.is_due(clock_ms)
+        missing = self._partitions.missing_soon(clock_ms)
+        if not is_due and not missing:
+            return False
+        line = await self._lines.take()
+        try:
+            if missing:
+                await self._partitions.make(line, missing, self._bounds.read_seconds)
+            else:
+                await self._forgetting.a_portion(line, clock_ms, self._bounds.read_seconds)
+        except (LineLostError, StatementError) as error:
+            line.close()
+            raise StoreUnavailableError(f"nothing was written: {error}") from error
+        finally:
+            self._lines.give(line)
+        return self._forgetting.is_due(clock_ms)
+
+    def reader(self) -> PostgresReader:
+        """A reader of what is committed."""
+        return self._reader
+
+    async def close(self) -> None:
+        """Close every connection."""
+        self._is_open = False
+        self._lines.close()
+        self._reader.close()
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise StoreUnavailableError("the store is closed")
+
+    async def _carry_out(
+        self, line: Line, batch: Batch, step: Step, clock_ms: int, *, waits: bool
+    ) -> list[Result]:
+        """One try at a batch, on one line."""
+        card_keys = sorted({command.card_key for command in batch})
+        seconds = self._bounds.read_seconds
+        _, locked = await line.trip([asks.BEGIN, asks.lock_files(card_keys, waits=waits)], seconds)
+        found = Found()
+        for row in locked.rows():
+            file = FileRow(row)
+            found.files[file.card_key] = file
+        if not waits and len(found.files) < len(card_keys):
+            await self._check_not_held(line, [key for key in card_keys if key not in found.files])
+        turn = Turn(found, step, clock_ms)
+        turn.open_files(card_keys)
+        await self._read_wanted(line, turn, batch)
+        results = [turn.carry_out(command) for command in batch]
+        writing = turn.finish()
+        missing = self._partitions.missing([row[2] for row in writing.entries])
+        if missing:
+            await line.trip([asks.ROLLBACK], seconds)
+            await self._partitions.make(line, missing, seconds)
+            raise _BeginAnewError("a week began")
+        await self._write(line, writing)
+        for damage in turn.damage:
+            _log.error("stored_data_damaged", detail=str(damage))
+        return results
+
+    async def _check_not_held(self, line: Line, card_keys: list[bytes]) -> None:
+        """Raise where cards that were not read are there all the same.
+
+        Raises:
+            CardsHeldError: somebody else has locked them.
+        """
+        (known,) = await line.trip([asks.known_cards(card_keys)], self._bounds.read_seconds)
+        held = frozenset(row[0] for row in known.rows() if row[0] is not None)
+        if held:
+            raise CardsHeldError(held)
+
+    async def _read_wanted(self, line: Line, turn: Turn, batch: Batch) -> None:
+        """Read the earlier entries that commands name: mostly none, else one or two trips."""
+        found = turn.found
+        while True:
+            entries, digests = turn.wants(batch)
+            if not entries and not digests:
+                return
+            asked: list[Ask] = []
+            names = list(digests)
+            if names:
+                asked.append(asks.old_versions_wanted(names))
+            if entries:
+                asked.append(asks.entries_wanted(entries))
+            answers: list[Answer] = await line.trip(asked, self._bounds.read_seconds)
+            if names:
+                found.take_old_versions(names, answers[0].rows())
+            if entries:
+                found.take_entries(list(entries), answers[-1].rows())
+
+    async def _write(self, line: Line, writing: Writing) -> None:
+        """Write and commit, and make sure of it.
+
+        A batch that writes nothing is committed too: it holds locks, so its commit waits for the
+        standbys, and what it repeats is surely not going to be lost.
+
+        Raises:
+            OutcomeUnknownError: it cannot be found out whether it was written.
+            _BeginAnewError: it was not.
+        """
+        if await self._commits(line, asks.writes(writing)):
+            return
+        line.close()
+        if not writing.entries:
+            raise _BeginAnewError("what would be repeated may not be durable")
+        was_written = await self._settled(_probe(writing))
+        if was_written is None:
+            raise OutcomeUnknownError
+        if not was_written:
+            raise _BeginAnewError("the commit was lost on the way")
+
+    async def _commits(self, line: Line, statements: list[Ask]) -> bool:
+        """Carry out statements and commit; False where it is not known whether it is durable.
+
+        Raises:
+            StatementError: a statement before the commit was refused; nothing was written.
+        """
+        try:
+            await line.trip([*statements, asks.COMMIT], self._bounds.commit_seconds)
+        except StatementError as error:
+            if error.place < len(statements):
+                raise
+            _log.warning("commit_refused", error=str(error))
+            return False
+        except LineLostError as error:
+            _log.warning("commit_unanswered", error=str(error))
+            self._lines.close_free()
+            return False
+        if line.was_warned:
+            # A cancelled wait for the standbys comes as a success with a warning. Its text depends
+            # on the server's language, so any warning counts.
+            _log.warning("commit_warned", warning=line.warning)
+            return False
+        return True
+
+    async def _settled(self, probe: Probe) -> bool | None:
+        """Whether the batch of this entry was written durably; None where that cannot be told."""
+        card_key, version, filed_ms, chain = probe
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._bounds.settle_seconds
+        while (left := until - loop.time()) > 0:
+            line: Line | None = None
+            try:
+                line = await self._lines.open_new()
+                # The lock is had only when the transaction in question is over.
+                statements = [
+                    asks.BEGIN,
+                    asks.lock_files([card_key], waits=True),
+                    asks.chain_of_entry(card_key, version, filed_ms),
+                    asks.COMMIT,
+                ]
+                _, locked, entry, _ = await line.trip(statements, left)
+                if not line.was_warned:
+                    if entry.rows() == [(chain,)]:
+                        _log.warning("commit_settled", was_written=True)
+                        return True
+                    if locked.rows():
+                        _log.warning("commit_settled", was_written=False)
+                        return False
+            except (StoreUnavailableError, LineLostError, StatementError) as error:
+                _log.warning("commit_not_settled_yet", error=str(error))
+            finally:
+                if line is not None:
+                    line.close()
+            await asyncio.sleep(min(_SETTLE_PAUSE_SECONDS, max(left, 0)))
+        _log.error("commit_not_settled")
+        return None
+
+    async def _refused(self, line: Line, error: StatementError) -> str:
+        """What a refused statement means: why nothing was written, or a reason to try again.
+
+        Raises:
+            StoreUnavailableError: another try would be refused too.
+        """
+        if error.code == faults.NO_PARTITION:
+            self._partitions.forget()
+        if error.code in faults.STALE_LINE or error.is_final:
+            line.close()
+            self._lines.close_free()
+            return str(error)
+        await self._undo(line)
+        if error.code in faults.MAY_SUCCEED:
+            return str(error)
+        if error.code == faults.READ_ONLY:
+            # It was a primary when we connected.
+            line.close()
+            self._lines.close_free()
+            return str(error)
+        if error.code == faults.LOCK_NOT_AVAILABLE:
+            raise StoreUnavailableError("nothing was written: another server holds the card")
+        raise StoreUnavailableError(f"nothing was written: {error}") from error
+
+    async def _undo(self, line: Line) -> None:
+        """End a transaction without a trace; the line is closed where that does not succeed."""
+        if not line.is_open:
+            return
+        try:
+            await line.trip([asks.ROLLBACK], self._bounds.read_seconds)
+        except (LineLostError, StatementError):
+            line.close()
+
+
+def _probe(writing: Writing) -> Probe:
+    """One entry that tells of the whole batch; of a card that was there before, if there is one."""
+    known = {row[0] for row in writing.old_files}
+    rows = [row for row in writing.entries if row[0] in known] or writing.entries
+    card_key, version, filed_ms, _, body = rows[0]
+    return card_key, version, filed_ms, body[:HASH_BYTES]

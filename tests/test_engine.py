@@ -60,7 +60,9 @@ class StandingClock:
 class FullDisk(MemoryStore):  # type: ignore[misc]  # a store that is final for everyone but this test
     """Cannot write."""
 
-    async def transact(self, batch: Sequence[Command], step: Step, clock_ms: int) -> list[Result]:
+    async def transact(
+        self, batch: Sequence[Command], step: Step, clock_ms: int, *, waits: bool = True
+    ) -> list[Result]:
         """Fail as a full disk does."""
         raise StoreUnavailableError("no space is left on the disk")
 

@@ -4,6 +4,11 @@ It never waits for company: a batch is whatever arrived while the last one was b
 batches grow with the load and one flush of the disk pays for all of a batch. The queue is bounded;
 past it a command is refused at once instead of being left to hang.
 
+A store that waits for others (PostgreSQL) gets several batches at once (`lanes`), none of which
+share a card. What comes for a card that is being decided is set aside until that batch is over, and
+then goes first, so the order of a card's commands is kept and a busy card delays nobody else. Cards
+that another server holds are waited for in lanes of their own.
+
 The engine lives on the path's event loop. Doors on that loop call `submit`; the HTTP door, which
 has a loop of its own in another thread, goes through `ThreadEntry`.
 """
@@ -20,7 +25,15 @@ from typing import Final, Protocol, TypeAlias, final
 from zhiwei.core.command import Actor, Command
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.result import Audit, Result
-from zhiwei.ports import Record, Step, Store, StoreUnavailableError
+from zhiwei.lanes import Lanes, OnAnswered, Unit, together
+from zhiwei.ports import (
+    CardsHeldError,
+    OutcomeUnknownError,
+    Record,
+    Step,
+    Store,
+    StoreUnavailableError,
+)
 
 #: Commands decided in one transaction, at most.
 BATCH_MAX: Final = 512
@@ -31,7 +44,7 @@ QUEUE_MAX: Final = 8192
 
 
 class Failure(IntEnum):
-    """Why there is no result. Nothing was written in any of these cases."""
+    """Why there is no result. Nothing was written, but for the last of these."""
 
     #: The queue is full, or the house is closing; try again.
     BUSY = 1
@@ -39,11 +52,12 @@ class Failure(IntEnum):
     UNAVAILABLE = 2
     #: A bug; logged and counted.
     BUG = 3
+    #: The store cannot find out whether it was written; ask again with the same keys.
+    UNKNOWN = 4
 
 
 Answer: TypeAlias = "Result | Failure"
-#: Called on the path's loop with the answers of a unit, in the order of its commands.
-OnAnswered: TypeAlias = "Callable[[Sequence[Answer]], None]"
+_NO_CARDS: Final[frozenset[bytes]] = frozenset()
 
 
 class Clock(Protocol):
@@ -78,18 +92,6 @@ class StoppedError(ZhiweiError):
 
 
 @final
-class _Unit:
-    """Commands that are carried out all or none, and who waits for them."""
-
-    __slots__ = ("arrived", "commands", "on_answered")
-
-    def __init__(self, commands: list[Command], on_answered: OnAnswered, arrived: float) -> None:
-        self.commands: Final = commands
-        self.on_answered: Final = on_answered
-        self.arrived: Final = arrived
-
-
-@final
 class Engine:
     """The one queue of the house and the one task that empties it."""
 
@@ -102,6 +104,7 @@ class Engine:
         *,
         batch_max: int = BATCH_MAX,
         queue_max: int = QUEUE_MAX,
+        lanes: int = 1,
     ) -> None:
         self._store: Final = store
         self._step = step
@@ -109,7 +112,8 @@ class Engine:
         self._observer: Final = observer
         self._batch_max: Final = batch_max
         self._queue_max: Final = queue_max
-        self._units: Final[deque[_Unit]] = deque()
+        self._units: Final[deque[Unit]] = deque()
+        self._lanes: Final = Lanes(lanes)
         self._waiting = 0
         self._is_open = True
         self._is_awake = asyncio.Event()
@@ -126,7 +130,7 @@ class Engine:
             self._observer.observe_failure(Failure.BUSY, count, None)
             on_answered([Failure.BUSY] * count)
             return
-        self._units.append(_Unit(commands, on_answered, perf_counter()))
+        self._units.append(Unit(commands, on_answered, perf_counter()))
         self._waiting += count
         if not self._is_awake.is_set():
             self._is_awake.set()
@@ -155,6 +159,9 @@ class Engine:
 
     async def run(self) -> None:
         """Empty the queue until `stop` was called and nothing waits any more."""
+        if self._lanes.most > 1:
+            await self._run_lanes()
+            return
         while True:
             await self._is_awake.wait()
             while self._units:
@@ -183,22 +190,67 @@ class Engine:
         self._is_awake.set()
 
     async def _one_batch(self) -> None:
-        units = self._take()
+        await self._carry_out(self._take(), waits=True)
+
+    async def _run_lanes(self) -> None:
+        """Keep as many batches in flight as there are lanes, until nothing waits any more."""
+        lanes = self._lanes
+        while True:
+            self._is_awake.clear()
+            lanes.raise_failure()
+            while lanes.has_room and self._units:
+                units = lanes.take(self._units, self._batch_max)
+                if units:
+                    self._waiting -= sum([len(unit.commands) for unit in units])
+                    lanes.begin(units, self._one_lane(units))
+            if not self._is_open and lanes.is_idle and not self._units:
+                return
+            await self._is_awake.wait()
+
+    async def _one_lane(self, units: list[Unit]) -> None:
+        """One batch on cards that no other batch has."""
+        left = units
+        try:
+            while left:
+                held = await self._carry_out(left, waits=False)
+                if not held:
+                    break
+                # Another server has some of them: nothing was done yet. They wait apart.
+                for group in together([unit for unit in left if held & unit.cards]):
+                    self._lanes.begin_apart(group, self._one_that_waits(group))
+                left = [unit for unit in left if not held & unit.cards]
+        finally:
+            self._lanes.end(units, self._units, is_apart=False)
+            asyncio.get_running_loop().call_soon(self._is_awake.set)
+
+    async def _one_that_waits(self, units: list[Unit]) -> None:
+        """Units whose cards another server holds: they wait for it, and nobody waits for them."""
+        try:
+            async with self._lanes.patience:
+                await self._carry_out(units, waits=True)
+        finally:
+            self._lanes.end(units, self._units, is_apart=True)
+            asyncio.get_running_loop().call_soon(self._is_awake.set)
+
+    async def _carry_out(self, units: list[Unit], *, waits: bool) -> frozenset[bytes]:
+        """Have a batch carried out and answered; cards that others hold, if that was not done."""
         commands = [command for unit in units for command in unit.commands]
         started = perf_counter()
         # A batch is decided by one step, whatever is switched while it is being written.
         step = self._step
         try:
-            results = await self._store.transact(commands, step, self._clock.now_ms())
+            results = await self._store.transact(commands, step, self._clock.now_ms(), waits=waits)
+        except CardsHeldError as error:
+            return error.card_keys
         except StoreUnavailableError as error:
-            self._fail(units, Failure.UNAVAILABLE, error)
-            return
+            self._fail(units, _failure_of(error), error)
+            return _NO_CARDS
         except Exception as error:  # noqa: BLE001 - a bug must cost its command, not the house
             if len(units) == 1:
                 self._fail(units, Failure.BUG, error)
             else:
                 await self._one_by_one(units, step)
-            return
+            return _NO_CARDS
         finished = perf_counter()
         self._answer(units, results)
         self._observer.observe_batch(
@@ -207,20 +259,21 @@ class Engine:
             commit_seconds=finished - started,
             queue=self._waiting,
         )
+        return _NO_CARDS
 
-    async def _one_by_one(self, units: list[_Unit], step: Step) -> None:
+    async def _one_by_one(self, units: list[Unit], step: Step) -> None:
         """Carry out the units of a batch that failed each for itself: a bug costs one of them."""
         for unit in units:
             try:
                 results = await self._store.transact(unit.commands, step, self._clock.now_ms())
             except StoreUnavailableError as error:
-                self._fail([unit], Failure.UNAVAILABLE, error)
+                self._fail([unit], _failure_of(error), error)
             except Exception as error:  # noqa: BLE001 - as above
                 self._fail([unit], Failure.BUG, error)
             else:
                 unit.on_answered(results)
 
-    def _take(self) -> list[_Unit]:
+    def _take(self) -> list[Unit]:
         """The next batch: whole units of `batch_max` commands at most, but always one unit."""
         units = [self._units.popleft()]
         count = len(units[0].commands)
@@ -231,14 +284,14 @@ class Engine:
         self._waiting -= count
         return units
 
-    def _answer(self, units: list[_Unit], results: list[Result]) -> None:
+    def _answer(self, units: list[Unit], results: list[Result]) -> None:
         start = 0
         for unit in units:
             end = start + len(unit.commands)
             unit.on_answered(results[start:end])
             start = end
 
-    def _fail(self, units: list[_Unit], failure: Failure, error: BaseException) -> None:
+    def _fail(self, units: list[Unit], failure: Failure, error: BaseException) -> None:
         count = sum(len(unit.commands) for unit in units)
         self._observer.observe_failure(failure, count, error)
         for unit in units:
@@ -259,6 +312,7 @@ class ThreadEntry:
 
         Raises:
             StoreUnavailableError: nothing was done: the queue is full, or the store cannot write.
+            OutcomeUnknownError: the store cannot find out whether it was done.
             StoppedError: nothing was done: the house is closing.
         """
         loop = asyncio.get_running_loop()
@@ -295,6 +349,12 @@ class ThreadEntry:
         await asyncio.wrap_future(future)
 
 
+def _failure_of(error: StoreUnavailableError) -> Failure:
+    """What it is to whoever waits."""
+    is_unknown = isinstance(error, OutcomeUnknownError)
+    return Failure.UNKNOWN if is_unknown else Failure.UNAVAILABLE
+
+
 def _settle(future: asyncio.Future[list[Result]], answers: Sequence[Answer]) -> None:
     """Hand answers to who waits; the caller may have gone away meanwhile."""
     if future.done():
@@ -304,6 +364,8 @@ def _settle(future: asyncio.Future[list[Result]], answers: Sequence[Answer]) -> 
         if isinstance(answer, Failure):
             if answer is Failure.BUG:
                 future.set_exception(RuntimeError("the command met a bug; it was logged"))
+            elif answer is Failure.UNKNOWN:
+                future.set_exception(OutcomeUnknownError())
             else:
                 message = (
                     "too much is waiting; nothing was done, try again"

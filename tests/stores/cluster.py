@@ -1,6 +1,6 @@
 """A real PostgreSQL for the tests: one server for each worker, one database for each test.
 
-Debian's binaries are used where they are, as a user without rights where the tests run as root; else
+Debian's binaries are used where they are, as a user without rights where the tests are root; else
 the `pgserver` wheel. Where there is neither, tests fail and say so: a store that was not tested is
 not supported.
 """

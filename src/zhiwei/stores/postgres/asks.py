@@ -57,79 +57,80 @@ def writes(writing: Writing) -> list[Ask]:
     """
     asks: list[Ask] = []
     if writing.new_files:
-        keys, holders, settings, versions, usages, recents = zip(*writing.new_files, strict=True)
-        asks.append(
-            (
-                b"insert_files",
-                (
-                    bytea_array(keys),
-                    text_array(holders),
-                    bytea_array(settings),
-                    bigint_array(versions),
-                    bytea_array(usages),
-                    bytea_array(recents),
-                ),
-            )
-        )
+        asks.append(_insert_files(writing))
     if writing.old_files:
-        keys, befores, versions, parts, usages, maybes = zip(*writing.old_files, strict=True)
-        asks.append(
-            (
-                b"update_files",
-                (
-                    bytea_array(keys),
-                    bigint_array(befores),
-                    bigint_array(versions),
-                    bytea_array(parts),
-                    bytea_array(usages),
-                    bytea_array(maybes),
-                    bigint(len(keys)),
-                ),
-            )
-        )
+        asks.append(_update_files(writing))
     for name, rows in ((b"insert_entries", writing.entries), (b"insert_events", writing.events)):
         if rows:
-            keys, firsts, instants, seconds, bodies = zip(*rows, strict=True)
-            asks.append(
-                (
-                    name,
-                    (
-                        bytea_array(keys),
-                        bigint_array(firsts),
-                        bigint_array(instants),
-                        bigint_array(seconds),
-                        bytea_array(bodies),
-                    ),
-                )
-            )
+            asks.append(_insert_rows(name, rows))
     if writing.heads:
-        asks.append(
-            (
-                b"put_heads",
-                (
-                    bytea_array([key for key, _ in writing.heads]),
-                    bigint_array([group for _, group in writing.heads]),
-                    bigint_array([latest for latest, _ in writing.heads.values()]),
-                    bigint_array([filed_ms for _, filed_ms in writing.heads.values()]),
-                ),
-            )
-        )
+        asks.append(_put_heads(writing))
     if writing.old_keys:
         keys, digests, versions, seconds = zip(*writing.old_keys, strict=True)
-        asks.append(
-            (
-                b"insert_old_keys",
-                (
-                    bytea_array(keys),
-                    bytea_array(digests),
-                    bigint_array(versions),
-                    bigint_array(seconds),
-                ),
-            )
-        )
+        columns = (bytea_array(keys), bytea_array(digests))
+        asks.append((b"insert_old_keys", (*columns, bigint_array(versions), bigint_array(seconds))))
     if writing.audits:
         asks.append(insert_audits(writing.audits))
     return asks
+
+
+def _insert_files(writing: Writing) -> Ask:
+    keys, holders, settings, versions, usages, recents = zip(*writing.new_files, strict=True)
+    return (
+        b"insert_files",
+        (
+            bytea_array(keys),
+            text_array(holders),
+            bytea_array(settings),
+            bigint_array(versions),
+            bytea_array(usages),
+            bytea_array(recents),
+        ),
+    )
+
+
+def _update_files(writing: Writing) -> Ask:
+    keys, befores, versions, settings, usages, recents = zip(*writing.old_files, strict=True)
+    return (
+        b"update_files",
+        (
+            bytea_array(keys),
+            bigint_array(befores),
+            bigint_array(versions),
+            bytea_array(settings),
+            bytea_array(usages),
+            bytea_array(recents),
+            bigint(len(keys)),
+        ),
+    )
+
+
+def _insert_rows(name: bytes, rows: Sequence[tuple[bytes, int, int, int, bytes]]) -> Ask:
+    """Rows of the journal or the outbox."""
+    keys, firsts, instants, seconds, bodies = zip(*rows, strict=True)
+    return (
+        name,
+        (
+            bytea_array(keys),
+            bigint_array(firsts),
+            bigint_array(instants),
+            bigint_array(seconds),
+            bytea_array(bodies),
+        ),
+    )
+
+
+def _put_heads(writing: Writing) -> Ask:
+    heads = writing.heads
+    return (
+        b"put_heads",
+        (
+            bytea_array([key for key, _ in heads]),
+            bigint_array([group for _, group in heads]),
+            bigint_array([latest for latest, _ in heads.values()]),
+            bigint_array([filed_ms for _, filed_ms in heads.values()]),
+        ),
+    )
 
 
 def insert_audits(audits: Sequence[tuple[bytes, bytes]]) -> Ask:

@@ -1,0 +1,131 @@
+"""Lanes: several batches in flight, none of which share a card.
+
+What comes for a card that is being decided is set aside until that batch is over, and then goes
+first. So the order of a card's commands is kept, and a busy card delays nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final, TypeAlias, final
+
+from zhiwei.core.command import Command
+
+#: Is called with the answers of a unit, in the order of its commands.
+OnAnswered: TypeAlias = "Callable[[Sequence[Any]], None]"
+
+
+@final
+class Unit:
+    """Commands that are carried out all or none, and who waits for them."""
+
+    __slots__ = ("arrived", "commands", "on_answered")
+
+    def __init__(self, commands: list[Command], on_answered: OnAnswered, arrived: float) -> None:
+        self.commands: Final = commands
+        self.on_answered: Final = on_answered
+        #: Seconds of `perf_counter`.
+        self.arrived: Final = arrived
+
+    @property
+    def cards(self) -> frozenset[bytes]:
+        """Keys of the cards that it is about."""
+        return frozenset([command.card_key for command in self.commands])
+
+
+@final
+class Lanes:
+    """Which cards are in flight, what waits for them, and the tasks that carry them out."""
+
+    def __init__(self, most: int) -> None:
+        #: Batches at once.
+        self.most: Final = most
+        #: How many batches that wait for other servers may do so at once.
+        self.patience: Final = asyncio.Semaphore(most)
+        #: By card: how many batches in flight are about it; mostly one.
+        self._busy: Final[dict[bytes, int]] = {}
+        self._aside: Final[dict[bytes, deque[Unit]]] = {}
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._running = 0
+        self._failure: BaseException | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another batch may begin."""
+        return self._running < self.most
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is in flight, so nothing is set aside."""
+        return not self._tasks
+
+    def take(self, waiting: deque[Unit], batch_max: int) -> list[Unit]:
+        """The next batch out of what waits: whole units on cards that are free.
+
+        Those on other cards are set aside.
+        """
+        units: list[Unit] = []
+        count = 0
+        while waiting and (not units or count + len(waiting[0].commands) <= batch_max):
+            unit = waiting.popleft()
+            taken = next((key for key in unit.cards if key in self._busy), None)
+            if taken is not None:
+                self._aside.setdefault(taken, deque()).append(unit)
+                continue
+            units.append(unit)
+            count += len(unit.commands)
+        return units
+
+    def begin(self, units: list[Unit], work: Coroutine[Any, Any, None]) -> None:
+        """Begin a batch that counts as one of the lanes."""
+        self._running += 1
+        self._start(units, work)
+
+    def begin_apart(self, units: list[Unit], work: Coroutine[Any, Any, None]) -> None:
+        """Begin a batch that waits for another server, besides the lanes."""
+        self._start(units, work)
+
+    def end(self, units: Iterable[Unit], waiting: deque[Unit], *, is_apart: bool) -> None:
+        """A batch is over; what waited for its cards goes to the front of what waits."""
+        if not is_apart:
+            self._running -= 1
+        for card_key in _cards_of(units):
+            left = self._busy[card_key] - 1
+            if left:
+                self._busy[card_key] = left
+                continue
+            del self._busy[card_key]
+            aside = self._aside.pop(card_key, None)
+            if aside is not None:
+                waiting.extendleft(reversed(aside))
+
+    def raise_failure(self) -> None:
+        """Raise what a batch raised: it answers for everything that a store may raise itself."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _start(self, units: list[Unit], work: Coroutine[Any, Any, None]) -> None:
+        for card_key in _cards_of(units):
+            self._busy[card_key] = self._busy.get(card_key, 0) + 1
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = task.exception()
+
+
+def together(units: Iterable[Unit]) -> list[list[Unit]]:
+    """Units of the same cards in one group each, in order."""
+    groups: dict[frozenset[bytes], list[Unit]] = {}
+    for unit in units:
+        groups.setdefault(unit.cards, []).append(unit)
+    return list(groups.values())
+
+
+def _cards_of(units: Iterable[Unit]) -> set[bytes]:
+    return {command.card_key for unit in units for command in unit.commands}

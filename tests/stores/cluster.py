@@ -53,6 +53,11 @@ class Cluster:
         more = "".join(f"&{name}={value}" for name, value in words.items())
         return f"postgresql:///{database}?host={self.folder}&user={user}{more}"
 
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self.folder / ".s.PGSQL.5432"
+
     def new_database(self, template: str = TEMPLATE) -> str:
         """Make a database; its name."""
         name = f"t{next(self._numbers)}"

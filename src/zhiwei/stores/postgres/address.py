@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import Any, Final, final
 
 import psycopg
-from psycopg import conninfo, pq
+from psycopg import conninfo
 
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.postgres.faults import BadDatabaseUrlError
@@ -21,12 +21,28 @@ _DEFAULTS: Final = {
     "tcp_user_timeout": "10000",
     "application_name": "zhiwei",
 }
-#: Where a session's setting is weaker than what we promise, ours holds for our own sessions.
-_WEAK_COMMITS: Final = ("off", "local", "remote_write")
 #: A server that hangs in the middle of a batch lets go of its cards after this; milliseconds.
 _IDLE_MS: Final = 10_000
 #: So long a lock is waited for; other servers hold a card for some milliseconds.
 _LOCK_MS: Final = 2_000
+_RAISE_COMMIT: Final = """
+select set_config('synchronous_commit', 'on', false)
+where current_setting('synchronous_commit') in ('off', 'local', 'remote_write')
+"""
+#: What a session that writes asks for, whatever the database's defaults are. No timeout for
+#: statements: it would cancel a commit that waits for a standby. The plans of all our statements
+#: are the same, whatever the numbers: by the card's key, through its index.
+SESSION: Final = (
+    "set statement_timeout = 0",
+    f"set lock_timeout = {_LOCK_MS}",
+    f"set idle_in_transaction_session_timeout = {_IDLE_MS}",
+    _RAISE_COMMIT,
+    "set plan_cache_mode = force_generic_plan",
+    "set enable_seqscan = off",
+    "set enable_hashjoin = off",
+    "set enable_mergejoin = off",
+    "set jit = off",
+)
 
 
 @final
@@ -57,26 +73,18 @@ class Address:
         #: For messages; without user and password.
         self.shown: Final = f"{words.get('dbname', '')} at {', '.join(places)}".strip()
 
-    def open(self) -> pq.abc.PGconn:
-        """A connection to the primary, set up for us; blocks.
+    async def open(self) -> psycopg.AsyncConnection[Any]:
+        """A connection to the primary; names are looked up without blocking the loop.
 
         Raises:
             StoreUnavailableError: there is none; the message is one line.
         """
-        connection = pq.PGconn.connect(self._text.encode())
-        if connection.status != pq.ConnStatus.OK:
-            reason = connection.get_error_message("utf-8")
-            connection.finish()
-            raise StoreUnavailableError(self._unreachable(reason))
-        for statement in session_settings(connection):
-            result = connection.exec_(statement.encode())
-            if result.status not in {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK}:
-                reason = connection.get_error_message("utf-8")
-                connection.finish()
-                raise StoreUnavailableError(f"{self.shown} cannot be used: {_one_line(reason)}")
-        return connection
+        try:
+            return await psycopg.AsyncConnection.connect(self._text, autocommit=True)
+        except (psycopg.Error, OSError) as error:
+            raise StoreUnavailableError(self._unreachable(str(error))) from None
 
-    def open_for_reading(self) -> psycopg.Connection[tuple[object, ...]]:
+    def open_for_reading(self) -> psycopg.Connection[Any]:
         """A connection for who reads, each statement for itself; blocks.
 
         Raises:
@@ -86,7 +94,7 @@ class Address:
             return psycopg.connect(
                 self._text, autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=2
             )
-        except psycopg.Error as error:
+        except (psycopg.Error, OSError) as error:
             raise StoreUnavailableError(self._unreachable(str(error))) from None
 
     def _unreachable(self, reason: str) -> str:
@@ -95,28 +103,6 @@ class Address:
         if "read-only" in reason or "hot standby" in reason:
             hint = "; this is a standby that only reads: name the primary, or all hosts"
         return f"no connection to the database {self.shown}: {_one_line(reason)}{hint}"
-
-
-def session_settings(connection: pq.abc.PGconn) -> list[str]:
-    """Settings of a session that writes.
-
-    No `statement_timeout`: it would cancel a commit that waits for a standby. The plans of all our
-    statements are the same, whatever the numbers: by the card's key, through the index.
-    """
-    settings = [
-        "set statement_timeout = 0",
-        f"set lock_timeout = {_LOCK_MS}",
-        f"set idle_in_transaction_session_timeout = {_IDLE_MS}",
-        "set plan_cache_mode = force_generic_plan",
-        "set enable_seqscan = off",
-        "set enable_hashjoin = off",
-        "set enable_mergejoin = off",
-        "set jit = off",
-    ]
-    shown = connection.exec_(b"show synchronous_commit")
-    if shown.ntuples == 1 and (shown.get_value(0, 0) or b"").decode() in _WEAK_COMMITS:
-        settings.append("set synchronous_commit = on")
-    return settings
 
 
 def _one_line(text: str) -> str:

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
-from psycopg import Error, pq
+from psycopg import AsyncConnection, Error, pq
 
 from zhiwei.stores.postgres.faults import LineLostError, StatementError
 
 #: Name of a prepared statement and its parameters in binary form; None is null.
 Ask: TypeAlias = "tuple[bytes, Sequence[bytes | None]]"
-#: Rows of one result, as tuples of binary values; and how many rows the statement touched.
-Rows: TypeAlias = "list[tuple[bytes, ...]]"
 
 _BINARY: Final = pq.Format.BINARY
 _BAD: Final = frozenset({pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE})
@@ -52,8 +50,11 @@ class Answer:
 class Line:
     """One connection; one trip at a time."""
 
-    def __init__(self, connection: pq.abc.PGconn) -> None:
+    def __init__(self, opened: AsyncConnection[Any]) -> None:
         """Take over an open connection; on the loop that will use it."""
+        #: Kept, since the connection ends with it.
+        self._opened: Final = opened
+        connection = opened.pgconn
         self._connection: Final = connection
         self._loop: Final = asyncio.get_running_loop()
         self._socket: Final = connection.socket

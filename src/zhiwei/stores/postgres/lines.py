@@ -10,7 +10,7 @@ from typing import Final, final
 from psycopg import Error
 
 from zhiwei.ports import StoreUnavailableError
-from zhiwei.stores.postgres.address import Address
+from zhiwei.stores.postgres.address import SESSION, Address
 from zhiwei.stores.postgres.faults import LineLostError, StatementError
 from zhiwei.stores.postgres.line import Line
 from zhiwei.stores.postgres.queries import QUERIES
@@ -110,8 +110,8 @@ class Lines:
         if monotonic() < self._not_before:
             raise StoreUnavailableError(self._why)
         try:
-            connection = await asyncio.to_thread(self._address.open)
-            line = Line(connection)
+            line = Line(await self._address.open())
+            await line.run(SESSION, _PREPARE_SECONDS)
             await line.prepare({name: QUERIES[name] for name in _PREPARED}, _PREPARE_SECONDS)
         except (StoreUnavailableError, LineLostError, StatementError, Error) as error:
             self._why = str(error)

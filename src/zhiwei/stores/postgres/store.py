@@ -57,9 +57,9 @@ class Bounds:
     #: An answer to reading and locking; longer than `lock_timeout`.
     read_seconds: float = 5.0
     #: A commit, which waits for the standbys.
-    commit_seconds: float = 5.0
+    commit_seconds: float = 3.0
     #: Finding out what became of a commit.
-    settle_seconds: float = 5.0
+    settle_seconds: float = 4.0
 
 
 class _BeginAnewError(Exception):
@@ -245,13 +245,14 @@ class PostgresStore:
 
         Raises:
             OutcomeUnknownError: it cannot be found out whether it was written.
-            _BeginAnewError: it was not.
+            StoreUnavailableError: it writes nothing, and what it repeats is not surely durable.
+            _BeginAnewError: it was not written, for sure.
         """
         if await self._commits(line, asks.writes(writing)):
             return
         line.close()
         if not writing.entries:
-            raise _BeginAnewError("what would be repeated may not be durable")
+            raise StoreUnavailableError("what would be repeated is not surely durable; ask again")
         was_written = await self._settled(_probe(writing))
         if was_written is None:
             raise OutcomeUnknownError

@@ -1,0 +1,1 @@
+"""What only the store on PostgreSQL has to show: locks, outcomes, weeks, its start."""

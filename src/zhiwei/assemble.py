@@ -72,6 +72,7 @@ VAULT_FILE_NAME: Final = "vault.key"
 NO_RESULT: Final = {
     int(Failure.BUSY): "issuer_late",
     int(Failure.UNAVAILABLE): "issuer_late",
+    int(Failure.UNKNOWN): "issuer_late",
     int(Failure.BUG): "system",
 }
 #: The HTTP thread may hold the interpreter this long before the path gets it; longer turns of

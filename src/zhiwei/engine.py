@@ -25,7 +25,7 @@ from typing import Final, Protocol, TypeAlias, final
 from zhiwei.core.command import Actor, Command
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.result import Audit, Result
-from zhiwei.lanes import Lanes, OnAnswered, Unit, together
+from zhiwei.lanes import Lanes, OnAnswered, Unit, parted
 from zhiwei.ports import (
     CardsHeldError,
     OutcomeUnknownError,
@@ -215,10 +215,10 @@ class Engine:
                 held = await self._carry_out(left, waits=False)
                 if not held:
                     break
-                # Another server has some of them: nothing was done yet. They wait apart.
-                for group in together([unit for unit in left if held & unit.cards]):
+                # Another server has some of them, and nothing was done yet. Those wait apart.
+                left, groups = parted(left, held)
+                for group in groups:
                     self._lanes.begin_apart(group, self._one_that_waits(group))
-                left = [unit for unit in left if not held & unit.cards]
         finally:
             self._lanes.end(units, self._units, is_apart=False)
             asyncio.get_running_loop().call_soon(self._is_awake.set)

@@ -46,7 +46,11 @@ class Lanes:
         self.patience: Final = asyncio.Semaphore(most)
         #: By card: how many batches in flight are about it; mostly one.
         self._busy: Final[dict[bytes, int]] = {}
+        #: By card that is busy: what was set aside until it is free.
         self._aside: Final[dict[bytes, deque[Unit]]] = {}
+        #: By any card of what was set aside: the busy card under which it stands. What comes for
+        #: that card later may not overtake.
+        self._behind: Final[dict[bytes, bytes]] = {}
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._running = 0
         self._failure: BaseException | None = None
@@ -70,12 +74,9 @@ class Lanes:
         count = 0
         while waiting and (not units or count + len(waiting[0].commands) <= batch_max):
             unit = waiting.popleft()
-            taken = next((key for key in unit.cards if key in self._busy), None)
-            if taken is not None:
-                self._aside.setdefault(taken, deque()).append(unit)
-                continue
-            units.append(unit)
-            count += len(unit.commands)
+            if not self._sets_aside(unit):
+                units.append(unit)
+                count += len(unit.commands)
         return units
 
     def begin(self, units: list[Unit], work: Coroutine[Any, Any, None]) -> None:
@@ -100,11 +101,27 @@ class Lanes:
             aside = self._aside.pop(card_key, None)
             if aside is not None:
                 waiting.extendleft(reversed(aside))
+                for key in _cards_of(aside):
+                    if self._behind.get(key) == card_key:
+                        del self._behind[key]
 
     def raise_failure(self) -> None:
         """Raise what a batch raised: it answers for everything that a store may raise itself."""
         if self._failure is not None:
             raise self._failure
+
+    def _sets_aside(self, unit: Unit) -> bool:
+        """Whether a unit must wait for a card; then it is set aside."""
+        cards = unit.cards
+        busy = next((key for key in cards if key in self._busy), None)
+        if busy is None:
+            busy = next((self._behind[key] for key in cards if key in self._behind), None)
+        if busy is None:
+            return False
+        self._aside.setdefault(busy, deque()).append(unit)
+        for key in cards:
+            self._behind.setdefault(key, busy)
+        return True
 
     def _start(self, units: list[Unit], work: Coroutine[Any, Any, None]) -> None:
         for card_key in _cards_of(units):
@@ -119,12 +136,27 @@ class Lanes:
             self._failure = task.exception()
 
 
-def together(units: Iterable[Unit]) -> list[list[Unit]]:
-    """Units of the same cards in one group each, in order."""
-    groups: dict[frozenset[bytes], list[Unit]] = {}
+def parted(units: Iterable[Unit], held: frozenset[bytes]) -> tuple[list[Unit], list[list[Unit]]]:
+    """Units that can go on, and groups of those that wait for cards that are held.
+
+    Who comes behind a unit that waits, and is about one of its cards, waits too, in its group, so
+    that none overtakes another.
+    """
+    free: list[Unit] = []
+    groups: list[tuple[set[bytes], list[Unit]]] = []
     for unit in units:
-        groups.setdefault(unit.cards, []).append(unit)
-    return list(groups.values())
+        cards = set(unit.cards)
+        mine = [group for group in groups if not group[0].isdisjoint(cards)]
+        if not mine and held.isdisjoint(cards):
+            free.append(unit)
+            continue
+        waiting: list[Unit] = []
+        for group in mine:
+            cards |= group[0]
+            waiting += group[1]
+            groups.remove(group)
+        groups.append((cards, [*waiting, unit]))
+    return free, [group for _, group in groups]
 
 
 def _cards_of(units: Iterable[Unit]) -> set[bytes]:

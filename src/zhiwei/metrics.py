@@ -139,7 +139,7 @@ class Metrics:
             self.busy.inc(count)
             return
         self.store_failures.inc()
-        if failure is Failure.UNAVAILABLE:
+        if failure in {Failure.UNAVAILABLE, Failure.UNKNOWN}:
             self._unready = str(error)
             self._unready_until = monotonic() + _UNREADY_SECONDS
         # The exception's text may quote what a caller sent; its type and place are enough.

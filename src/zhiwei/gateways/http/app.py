@@ -47,7 +47,7 @@ from zhiwei.gateways.http.openapi import document_of
 from zhiwei.gateways.http.problems import Problem, problem_of_status, problem_of_value
 from zhiwei.gateways.http.replies import reply_problem
 from zhiwei.gateways.http.validation import problem_of_errors
-from zhiwei.ports import CorruptFileError
+from zhiwei.ports import CorruptFileError, OutcomeUnknownError
 
 #: In the order in which the contract shows them.
 _ROUTERS = (
@@ -142,6 +142,8 @@ async def _on_error(request: Request, error: Exception) -> Response:
         return _answered(request, problem_of_value(error))
     if isinstance(error, CorruptFileError):
         return _answered(request, Problem("card_unreadable"))
+    if isinstance(error, OutcomeUnknownError):
+        return _answered(request, Problem("outcome_unknown", headers={"Retry-After": "1"}))
     # The store cannot write, too much is waiting, or the house is closing: nothing was done.
     return _answered(request, Problem("unavailable", headers={"Retry-After": "1"}))
 

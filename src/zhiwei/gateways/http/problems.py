@@ -95,6 +95,7 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "internal_error": (500, "Something went wrong inside; it was recorded"),
     "card_unreadable": (500, "The card's file fails its checksum; nothing more is written to it"),
     "unavailable": (503, "The guardian cannot take this now; nothing was done"),
+    "outcome_unknown": (503, "It is not known whether this was done; ask again with the same key"),
 }
 
 _BY_STATUS: Final[dict[int, str]] = {

@@ -21,12 +21,14 @@ CardVersion = tuple[bytes, int]
 class FileRow:
     """A card's row as it was read and locked."""
 
-    __slots__ = ("card_key", "recent", "settings", "usage")
+    __slots__ = ("card_key", "recent", "settings", "usage", "version")
 
     def __init__(self, row: Sequence[bytes | None]) -> None:
-        key, settings, usage, recent = row
+        key, version, settings, usage, recent = row
         assert key is not None, "no column of a file is null"
+        assert version is not None
         self.card_key: Final = key
+        self.version: Final = number_of(version)
         self.settings: Final = settings or b""
         self.usage: Final = usage or b""
         self.recent: Final = recent or b""

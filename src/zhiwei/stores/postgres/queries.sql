@@ -15,12 +15,12 @@ rollback;
 
 -- name: lock_files
 -- Files of cards, locked in order of their keys, so that no two batches wait for each other.
-select card_key, settings, usage, recent from card_state
+select card_key, version, settings, usage, recent from card_state
 where card_key = any($1::bytea[]) order by card_key for no key update;
 
 -- name: lock_free_files
 -- The same, passing over those that another server holds.
-select card_key, settings, usage, recent from card_state
+select card_key, version, settings, usage, recent from card_state
 where card_key = any($1::bytea[]) order by card_key for no key update skip locked;
 
 -- name: known_cards
@@ -51,7 +51,7 @@ select * from unnest($1::bytea[], $2::text[], $3::bytea[], $4::bigint[], $5::byt
 
 -- name: update_files
 -- Files that moved on from the version that was read. Null: the part did not change. Fails (division by
--- zero), and with it everything else, where one of them is not at that version any more.
+-- zero), and with it everything else, should one of them not be at that version any more.
 with moved as (
     update card_state c
     set settings = coalesce(w.settings, c.settings), version = w.version, usage = w.usage,

@@ -86,6 +86,9 @@ class Draft:
             settings = decode_settings(row.settings, card_key)
             state, places = decode_usage(row.usage, card_key, settings)
             self.records, self.spilled_until = decode_recent(row.recent, card_key)
+            if state.version != row.version:
+                message = f"its column says version {row.version}, its content {state.version}"
+                raise CorruptFileError(message)
             self.state = state
             self.settings = settings
             self.chain = state.chain

@@ -44,6 +44,24 @@ def migrations() -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
+def made_ready(connection: Connection) -> tuple[str, ...]:
+    """Check the server and bring the schema up to date; what the server is weak in.
+
+    Raises:
+        DatabaseRefusedError: the server cannot be used.
+        NewerSchemaError, ForeignDatabaseError: the database is not ours to write.
+        StoreUnavailableError: it does not answer, or the schema cannot be made.
+    """
+    try:
+        # A migration takes as long as it takes.
+        connection.execute(b"set statement_timeout = 0")
+        weaknesses = check_server(connection)
+    except psycopg.Error as error:
+        raise StoreUnavailableError(f"the database cannot be used: {_first_line(error)}") from error
+    bring_up_to_date(connection)
+    return weaknesses
+
+
 def check_server(connection: Connection) -> tuple[str, ...]:
     """Raise where the server cannot be used; what it promises less than it should, in sentences.
 
@@ -98,7 +116,7 @@ def bring_up_to_date(connection: Connection) -> None:
                 if number > at:
                     _run(connection, script, number)
     except psycopg.Error as error:
-        first = str(error).splitlines()[0]
+        first = _first_line(error)
         message = f"the schema cannot be made: {first}; the tables must belong to this user"
         raise StoreUnavailableError(message) from error
 
@@ -130,6 +148,10 @@ def schema_number(connection: Connection) -> int:
         )
         raise NewerSchemaError(message)
     return number
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _run(connection: Connection, script: str, number: int) -> None:

@@ -32,7 +32,7 @@ from zhiwei.stores.postgres.forget import Forgetting
 from zhiwei.stores.postgres.found import FileRow, Found
 from zhiwei.stores.postgres.line import Answer, Ask, Line
 from zhiwei.stores.postgres.lines import Lines
-from zhiwei.stores.postgres.opening import bring_up_to_date, check_server
+from zhiwei.stores.postgres.opening import made_ready
 from zhiwei.stores.postgres.partitions import Partitions
 from zhiwei.stores.postgres.reader import PostgresReader
 from zhiwei.stores.postgres.turn import Turn, Writing
@@ -84,8 +84,7 @@ class PostgresStore:
         self.address: Final = Address(url)
         with self.address.open_for_reading() as connection:
             #: What the server promises less than it should, in sentences.
-            self.weaknesses: Final = check_server(connection)
-            bring_up_to_date(connection)
+            self.weaknesses: Final = made_ready(connection)
         for weakness in self.weaknesses:
             _log.error("database_is_weak", database=self.address.shown, detail=weakness)
         self._lines: Final = Lines(self.address, self._bounds.connections)

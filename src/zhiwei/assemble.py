@@ -13,7 +13,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from typing import Any, Final
 import structlog
 
 from zhiwei.assemble_faces import Faces
+from zhiwei.assemble_store import OnProgress, open_main_store
 from zhiwei.clock import Clock, ManualClock, SystemClock
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Command, Via
@@ -54,13 +55,13 @@ from zhiwei.messaging_process.parent import MessagingProcess
 from zhiwei.metrics import Metrics
 from zhiwei.policy_file import load_policy, stored_text
 from zhiwei.ports import KeyCheck, PolicyText, Reader
+from zhiwei.process_link.calls import Handler
 from zhiwei.services import JUDGES
 from zhiwei.services.security_checkup import Device, Mode, document, examine, history_of
 from zhiwei.services.spend_limits import ALL_CHANNELS, reports
 from zhiwei.services.stop_payment import read_command
 from zhiwei.stores.messages.connection import FILE_NAME as MESSAGES_NAME
 from zhiwei.stores.messages.reader import SqliteMessageReader
-from zhiwei.stores.sqlite.store import OnProgress, SqliteStore
 from zhiwei.vault import Vault, open_vault
 from zhiwei.words import load_sentences
 from zhiwei.zones import load_zone
@@ -97,6 +98,10 @@ class Options:
     """What the operator said."""
 
     data_dir: Path
+    #: URL of the main store on PostgreSQL; empty = a file in the data directory.
+    database: str = field(default="", kw_only=True, repr=False)
+    #: Another server sends the messages of this database.
+    without_messages: bool = field(default=False, kw_only=True)
     http: tuple[str, int]
     iso8583: tuple[str, int]
     dialect: str = "unionpay-ascii"
@@ -142,15 +147,16 @@ async def run_house(
         # Its program is read while the store is opened. Once it has begun, `_serve` ends it.
         messaging = MessagingProcess()
         stack.callback(messaging.stop)
-        store = SqliteStore(options.data_dir, on_progress=on_progress)
-        stack.push_async_callback(store.close)
+        main = open_main_store(options.data_dir, options.database, on_progress)
+        stack.push_async_callback(main.store.close)
         faces = Faces(options.data_dir, options.faces_file, delivery, clock)
         stack.callback(faces.close)
         messages = SqliteMessageReader(options.data_dir / MESSAGES_NAME)
-        reader = store.reader()
+        reader = main.reader
         vault = _vault_of_these_data(options, reader)
         standing = _Standing(in_force_of(reader, *files))
-        engine = Engine(store, guardian_under(standing.now().policy).step, clock, metrics)
+        step = guardian_under(standing.now().policy).step
+        engine = Engine(main.store, step, clock, metrics, lanes=main.lanes)
         await _keep_key_check(engine, reader, vault, clock.now_ms())
         await _keep_policy(engine, reader, standing.now().policy, clock.now_ms())
         door = _door(options, standing.now(), vault.card_key, metrics)
@@ -170,6 +176,7 @@ async def run_house(
             rooms=_rooms(lambda: standing.now().policy),
             metrics=metrics.registry,
             unready=metrics.unready,
+            weaknesses=main.weaknesses,
             test_clock=clock if isinstance(clock, ManualClock) else None,
             messages=_message_desk(messages, messaging, delivery),
             rehearse=standing.rehearse,
@@ -183,7 +190,7 @@ async def run_house(
             Iso8583Server(door, engine.submit, bug=int(Failure.BUG)),
             HttpThread(faces.application(house), *options.http),
             faces,
-            lambda: messaging.start(_orders(options, standing.now().policy), calls, answers),
+            lambda: _start_messaging(messaging, options, standing, calls, answers),
             partial(_stop_messaging, messaging, messages),
         )
         await _serve(doors, options, announce, until)
@@ -269,6 +276,18 @@ class _Standing:
         _log.info("policy_in_force", version=new.policy.version, number=new.number)
 
 
+def _start_messaging(
+    messaging: MessagingProcess,
+    options: Options,
+    standing: _Standing,
+    calls: dict[str, Handler],
+    answers: dict[str, Callable[[Any], Any]],
+) -> None:
+    """Have people told, unless another server does."""
+    if not options.without_messages:
+        messaging.start(_orders(options, standing.now().policy), calls, answers)
+
+
 def _stop_messaging(messaging: MessagingProcess, messages: SqliteMessageReader) -> None:
     """Whoever closes `messages.db` last leaves it in one piece: the one that writes it."""
     messages.close()
@@ -279,6 +298,7 @@ def _orders(options: Options, policy: Policy) -> Orders:
     """What the messaging process is told."""
     return Orders(
         data_dir=str(options.data_dir.absolute()),
+        database=options.database,
         messages_file=""
         if options.messages_file is None
         else str(options.messages_file.absolute()),

@@ -1,4 +1,4 @@
-"""`zhiwei serve`: the guardian, on SQLite, over ISO 8583 and HTTP."""
+"""`zhiwei serve`: the guardian, on SQLite or PostgreSQL, over ISO 8583 and HTTP."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ def serve(
     data: Annotated[Path, typer.Option(help="Data directory; made where there is none.")] = Path(
         "data"
     ),
+    database: Annotated[
+        str,
+        typer.Option(
+            envvar="ZHIWEI_DATABASE",
+            show_envvar=True,
+            help="postgresql://USER@HOST:PORT/NAME instead of a file in --data; several HOST:PORT"
+            " with commas. Put the password into PGPASSWORD or ~/.pgpass.",
+        ),
+    ] = "",
     http: Annotated[str, typer.Option(help="HOST:PORT of the HTTP door.")] = "127.0.0.1:8080",
     iso8583: Annotated[
         str, typer.Option(help="HOST:PORT of the ISO 8583 door.")
@@ -51,6 +60,12 @@ def serve(
         Path | None,
         typer.Option(help="Where the pages are seen and who signs people in (faces.toml)."),
     ] = None,
+    without_messages: Annotated[
+        bool,
+        typer.Option(
+            "--without-messages", help="Another server sends the messages of this database."
+        ),
+    ] = False,
     test_mode: Annotated[
         bool,
         typer.Option("--test-mode", help="The clock can be set; messages go to this machine only."),
@@ -69,6 +84,8 @@ def serve(
     set_up_logs(as_json=logs_json, level=log_level)
     options = Options(
         data_dir=data,
+        database=database,
+        without_messages=without_messages,
         http=_address(http),
         iso8583=_address(iso8583),
         dialect=dialect,

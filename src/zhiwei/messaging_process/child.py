@@ -21,13 +21,16 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from zhiwei.assemble_messaging import Messaging, Surroundings
+from zhiwei.assemble_store import address_of
 from zhiwei.clock import SystemClock
 from zhiwei.core.policy import Policy
 from zhiwei.logs import set_up_logs
+from zhiwei.messaging.outbox import EventReader
 from zhiwei.messaging.settings import MessagingSettings, load_messages
 from zhiwei.messaging_process.orders import LOCK_NAME, Orders
 from zhiwei.messaging_process.views import AskedClock, AskedImages, CalledPath, PlanningEvents
 from zhiwei.policy_file import policy_of_stored
+from zhiwei.ports import Reader
 from zhiwei.process_link.asking import Asker
 from zhiwei.process_link.calls import Line, line_over
 from zhiwei.process_link.wire import messages_of, metrics_list, taken_list
@@ -40,6 +43,7 @@ from zhiwei.words import Sentences, load_sentences
 #: A predecessor whose serving process died is gone in a moment.
 _LOCK_TRIES: Final = 250
 _LOCK_PAUSE_SECONDS: Final = 0.02
+_READING_CONNECTIONS: Final = 2
 
 
 class _Desk:
@@ -106,19 +110,26 @@ class _Desk:
         assert self._messaging is not None, "it has begun"
         return self._messaging
 
+    async def _readers(self, orders: Orders, file: Path) -> tuple[EventReader, Reader, Reader]:
+        """Events, the files as new as those, and the files as they are now."""
+        if orders.database:
+            events, reader = await _settled_events(orders.database)
+            return events, reader, reader
+        images = AskedImages(self._asker)
+        planning = PlanningEvents(file, images)
+        return planning, planning.reader, SqliteReader(file, images)
+
     async def _surroundings(self, orders: Orders, words: Sentences) -> Surroundings:
         assert self.line is not None, "somebody called"
         folder = Path(orders.data_dir)
         # The lock lasts as long as the process.
         await _lock(folder)
-        database = folder / FILE_NAME
-        images = AskedImages(self._asker)
-        events = PlanningEvents(database, images)
+        events, planning, reader = await self._readers(orders, folder / FILE_NAME)
         return Surroundings(
             data_dir=folder,
             events=events,
-            planning=events.reader,
-            reader=SqliteReader(database, images),
+            planning=planning,
+            reader=reader,
             path=CalledPath(self.line),
             policy=self._policy_now,
             words=words,
@@ -128,6 +139,29 @@ class _Desk:
             registry=self._registry,
             only_loopback=orders.is_test_mode,
         )
+
+
+async def _settled_events(database: str) -> tuple[EventReader, Reader]:
+    """The events of a database and a reader beside them; waits until nobody else tells them.
+
+    Raises:
+        MessagesElsewhereError: somebody does for too long.
+        StoreUnavailableError: the database does not answer.
+    """
+    from zhiwei.stores.postgres.reader import PostgresReader  # noqa: PLC0415 - an extra
+    from zhiwei.stores.postgres.settled import (  # noqa: PLC0415 - an extra
+        MessagesElsewhereError,
+        SettledEvents,
+    )
+
+    address = address_of(database)
+    reader = PostgresReader(address, _READING_CONNECTIONS)
+    for _ in range(_LOCK_TRIES):
+        try:
+            return SettledEvents(address, reader), reader
+        except MessagesElsewhereError:
+            await asyncio.sleep(_LOCK_PAUSE_SECONDS)
+    return SettledEvents(address, reader), reader
 
 
 async def _lock(folder: Path) -> DirectoryLock:

@@ -14,10 +14,9 @@ from zhiwei.engine import ThreadEntry
 from zhiwei.gateways.http.subscriptions import switched_off_as_gone
 from zhiwei.messaging.contacts import settler
 from zhiwei.messaging_process.orders import ACTOR
-from zhiwei.ports import Subscription
+from zhiwei.ports import Reader, Subscription
 from zhiwei.process_link.calls import Handler
 from zhiwei.process_link.wire import commands_of, metrics_of, results_list
-from zhiwei.stores.sqlite.reader import SqliteReader
 
 
 class Watched(Protocol):
@@ -38,7 +37,15 @@ class Watched(Protocol):
         ...
 
 
-def calls_of(path: ThreadEntry, reader: SqliteReader, clock: Clock) -> dict[str, Handler]:
+class ImageReader(Reader, Protocol):
+    """A reader that also gives files as they are kept."""
+
+    def image(self, card_key: bytes) -> tuple[bytes, bytes] | None:
+        """The card's file: cold part and hot part, sealed."""
+        ...
+
+
+def calls_of(path: ThreadEntry, reader: Reader, clock: Clock) -> dict[str, Handler]:
     """What the messaging process may call."""
 
     async def submit(rows: list[Any]) -> list[Any]:
@@ -60,7 +67,7 @@ def calls_of(path: ThreadEntry, reader: SqliteReader, clock: Clock) -> dict[str,
     return {"submit": submit, "gone": gone, "settle_contact": settle_contact}
 
 
-def answers_of(reader: SqliteReader, clock: Clock) -> dict[str, Callable[[Any], Any]]:
+def answers_of(reader: ImageReader, clock: Clock) -> dict[str, Callable[[Any], Any]]:
     """What the messaging process may ask."""
     return {
         "now_ms": lambda _: clock.now_ms(),

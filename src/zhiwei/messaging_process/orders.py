@@ -18,6 +18,8 @@ class Orders:
     """Plain values, as they go over the line."""
 
     data_dir: str
+    #: URL of the main store; empty = it is the file in the data directory.
+    database: str
     #: Empty = webhooks only.
     messages_file: str
     key_file: str

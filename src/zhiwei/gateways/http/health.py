@@ -19,6 +19,8 @@ class Health(Shape):
     """How it is."""
 
     status: Literal["ok", "ready"]
+    #: What the store promises less than it should; left out where there is nothing.
+    weaknesses: list[str] | None = None
 
 
 @router.get("/healthz", response_model=None, responses={200: {"model": Health}}, summary="Alive?")
@@ -33,7 +35,10 @@ async def ready(house: TheHouse) -> Response:
     why = house.unready()
     if why:
         raise Problem("unavailable", why, headers={"Retry-After": "1"})
-    return reply({"status": "ready"})
+    told: dict[str, object] = {"status": "ready"}
+    if house.weaknesses:
+        told["weaknesses"] = list(house.weaknesses)
+    return reply(told)
 
 
 @router.get(

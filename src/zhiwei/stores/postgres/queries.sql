@@ -278,3 +278,19 @@ where card_key = $1::bytea and position > $2::bigint order by number limit $3::b
 -- One event of a card.
 select position, card_key, version, body from event
 where card_key = $1::bytea and number = $2::bigint;
+
+-- name: try_to_lead
+-- Only one of all servers tells people what happened.
+select pg_try_advisory_lock(2054711145, 2);
+
+-- name: event_position
+-- The last position that was given to an event; 0 = none was.
+select case when is_called then last_value else 0 end from event_position;
+
+-- name: next_transaction
+-- A number above those of all transactions that began to write before.
+select pg_current_xact_id()::text::bigint;
+
+-- name: oldest_transaction
+-- A number that no transaction which still writes is below.
+select pg_snapshot_xmin(pg_current_snapshot())::text::bigint;

@@ -91,6 +91,8 @@ class PostgresStore:
         self._partitions: Final = Partitions()
         self._forgetting: Final = Forgetting()
         self._reader: Final = PostgresReader(self.address, self._bounds.reading_connections)
+        #: Batches that the engine may have in flight; as many may wait for other servers' cards.
+        self.lanes: Final = max(1, self._bounds.connections // 2)
         self._is_open = True
 
     async def transact(

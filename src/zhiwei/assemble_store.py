@@ -1,0 +1,84 @@
+"""The wiring of the main store: one file in the data directory, or a database of PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zhiwei.core.errors import ZhiweiError
+from zhiwei.messaging_process.house_side import ImageReader
+from zhiwei.ports import Store
+from zhiwei.stores.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from zhiwei.stores.postgres.address import Address
+    from zhiwei.stores.postgres.store import PostgresStore
+
+#: Is told how many of how many steps of the start are done.
+OnProgress = Callable[[int, int], None]
+
+
+class DriverMissingError(ZhiweiError):
+    """PostgreSQL needs a driver that is not installed: `pip install 'zhiwei[postgres]'`"""
+
+
+@dataclass(frozen=True)
+class MainStore:
+    """The store of a house, whichever it is."""
+
+    store: Store
+    reader: ImageReader
+    #: Batches that the engine may have in flight.
+    lanes: int = 1
+    #: What it promises less than it should, in sentences.
+    weaknesses: tuple[str, ...] = ()
+
+
+def open_main_store(
+    data_dir: Path, database: str = "", on_progress: OnProgress | None = None
+) -> MainStore:
+    """Open the database of a URL, or, where that is empty, the file in the data directory.
+
+    Raises:
+        ZhiweiError: it cannot be used; the message says why and what to do.
+    """
+    if database:
+        postgres = open_postgres(database)
+        return MainStore(postgres, postgres.reader(), postgres.lanes, postgres.weaknesses)
+    sqlite = SqliteStore(data_dir, on_progress=on_progress)
+    return MainStore(sqlite, sqlite.reader())
+
+
+def open_postgres(database: str) -> PostgresStore:
+    """The store on a database.
+
+    Raises:
+        DriverMissingError: psycopg is not installed.
+        ZhiweiError: the database cannot be used.
+    """
+    try:
+        from zhiwei.stores.postgres.store import PostgresStore  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    return PostgresStore(database)
+
+
+def address_of(database: str) -> Address:
+    """Where a database is.
+
+    Raises:
+        DriverMissingError: psycopg is not installed.
+        BadDatabaseUrlError: that is no URL of a database.
+    """
+    try:
+        from zhiwei.stores.postgres.address import Address  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    return Address(database)
+
+
+def _missing(error: ModuleNotFoundError) -> Exception:
+    """What to say of a module that is not there; a bug of ours stays one."""
+    return DriverMissingError() if (error.name or "").startswith("psycopg") else error

@@ -1,0 +1,99 @@
+"""Settled: the events below which no more can appear, for the one who tells people of them.
+
+Several batches write at once, so position 8 may be committed after position 9, and whoever reads on
+from 9 would never see it. So a position is shown only when every transaction that may have taken it
+or one before it is over: the last position given is read, then a transaction number is taken, and
+when no transaction below that number is left, all those positions are settled.
+
+The connection holds a lock of the database's: two servers that tell people would tell them twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, final
+
+import psycopg
+
+from zhiwei.core.errors import ZhiweiError
+from zhiwei.ports import EventRow, StoreUnavailableError
+from zhiwei.stores.postgres.address import Address
+from zhiwei.stores.postgres.queries import QUERIES
+from zhiwei.stores.postgres.reader import PostgresReader
+
+
+class MessagesElsewhereError(ZhiweiError):
+    """another server sends the messages of this database; start this one with --without-messages"""
+
+
+@final
+class SettledEvents:
+    """Reads events in an order in which none can be missed; one thread at a time."""
+
+    def __init__(self, address: Address, reader: PostgresReader) -> None:
+        """Take the lock.
+
+        Raises:
+            MessagesElsewhereError: another server has it.
+            StoreUnavailableError: the database does not answer.
+        """
+        self._address: Final = address
+        self._reader: Final = reader
+        self._connection: psycopg.Connection[Any] | None = self._leading()
+        self._settled = 0
+        #: Last position given, and the transaction number that was taken after it.
+        self._pending: tuple[int, int] | None = None
+
+    def close(self) -> None:
+        """Let another server tell people."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def events(self, *, after: int = 0, limit: int = 100) -> list[EventRow]:
+        """Settled events by position in the outbox, newest first; see `ports.Reader`.
+
+        Raises:
+            StoreUnavailableError: the database does not answer, or another server took over.
+        """
+        self._look()
+        if not after:
+            return self._reader.events(before=self._settled + 1, limit=limit)
+        rows = self._reader.events(after=after, limit=limit)
+        return [row for row in rows if row.position <= self._settled]
+
+    def _look(self) -> None:
+        """Find out up to where everything is settled now."""
+        if self._pending is None:
+            given = self._one("event_position")
+            if given == self._settled:
+                return
+            self._pending = (given, self._one("next_transaction"))
+        position, transaction = self._pending
+        if self._one("oldest_transaction") >= transaction:
+            self._settled = position
+            self._pending = None
+
+    def _one(self, name: str) -> int:
+        """The one number that a statement gives, on the connection that holds the lock."""
+        try:
+            if self._connection is None:
+                self._connection = self._leading()
+            row = self._connection.execute(QUERIES[name].encode()).fetchone()
+        except MessagesElsewhereError as error:
+            raise StoreUnavailableError(str(error)) from error
+        except psycopg.Error as error:
+            # With the connection the lock is gone; it is taken again before anything is told.
+            self.close()
+            self._pending = None
+            first = str(error).partition("\n")[0]
+            raise StoreUnavailableError(f"it cannot be read: {first}") from error
+        return 0 if row is None else int(row[0])
+
+    def _leading(self) -> psycopg.Connection[Any]:
+        """A connection that holds the lock."""
+        connection = self._address.open_for_reading()
+        row = connection.execute(QUERIES["try_to_lead"].encode()).fetchone()
+        if row is None or not row[0]:
+            connection.close()
+            raise MessagesElsewhereError
+        return connection

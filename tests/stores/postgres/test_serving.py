@@ -1,0 +1,119 @@
+"""The real program on a real database: it serves, tells people, and two of it serve together."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.canary.serving import Program
+from tests.messaging.test_process import Issuer, Receiver, _receiver, until
+from tests.stores.cluster import Cluster, running_cluster
+
+receiver = pytest.fixture(name="receiver")(_receiver.__wrapped__)  # type: ignore[attr-defined]  # a fixture
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """The program with a folder of its own."""
+    return Program(tmp_path / "house")
+
+
+@pytest.fixture
+def beside(program: Program, tmp_path: Path) -> Program:
+    """The program on another machine, with the same keys."""
+    other = Program(tmp_path / "beside")
+    other.data.mkdir()
+    for name in ("vault.key", "keys.sqlite3"):
+        shutil.copy(program.data / name, other.data / name)
+    return other
+
+
+def test_it_serves_and_tells_people(program: Program, database: str, receiver: Receiver) -> None:
+    """A card is registered, stopped and freed; every event arrives; a restart finds it all."""
+    key = program.key("issuer")
+    with (
+        program.serving("--test-mode", "--database", database) as doors,
+        Issuer(doors, key) as bank,
+    ):
+        bank.subscribe(receiver.url)
+        card = bank.card()
+        for _ in range(20):
+            bank.call("POST", f"/v1/cards/{card}/stop", {"source": "issuer"})
+            bank.call("DELETE", f"/v1/cards/{card}/stop")
+        events = bank.call("GET", "/v1/events?limit=100")["data"]
+        until(lambda: len(set(receiver.told)) >= len(events))
+        assert receiver.told == [event["id"] for event in reversed(events)]
+        assert bank.call("GET", "/readyz") == {"status": "ready"}
+    with (
+        program.serving("--test-mode", "--database", database) as doors,
+        Issuer(doors, key) as bank,
+    ):
+        assert bank.call("GET", f"/v1/cards/{card}")["id"] == card
+        assert len(bank.call("GET", "/v1/events?limit=100")["data"]) == len(events)
+
+
+def test_the_database_may_be_told_by_the_environment(
+    program: Program, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no password stands on a command line; nothing is kept in the data directory."""
+    monkeypatch.setenv("ZHIWEI_DATABASE", database)
+    key = program.key("issuer")
+    with program.serving() as doors, Issuer(doors, key) as bank:
+        bank.card()
+    with psycopg.connect(database) as connection:
+        assert connection.execute("select count(*) from card_state").fetchone() == (1,)
+    assert not (program.data / "zhiwei.db").exists()
+
+
+def test_two_servers_serve_the_same_card(
+    program: Program, database: str, request: pytest.FixtureRequest
+) -> None:
+    """What one decided, the other knows at once; only one of them may tell people."""
+    key = program.key("issuer")
+    words = ("--test-mode", "--database", database)
+    with program.serving(*words) as doors, Issuer(doors, key) as bank:
+        card = bank.card()
+        other: Program = request.getfixturevalue("beside")
+        addresses = ("--http", "127.0.0.1:0", "--iso8583", "127.0.0.1:0")
+        done = other.run("serve", "--data", str(other.data), *words, *addresses)
+        assert done.returncode == 3
+        assert b"start this one with --without-messages" in done.stderr
+        with other.serving(*words, "--without-messages") as there, Issuer(there, key) as branch:
+            for one, two in ((bank, branch), (branch, bank)):
+                one.call("POST", f"/v1/cards/{card}/stop", {"source": "issuer"})
+                two.call("DELETE", f"/v1/cards/{card}/stop")
+            kinds = [event["type"] for event in branch.call("GET", "/v1/events")["data"]]
+            assert kinds[:4] == ["stop_lifted", "stop_placed"] * 2
+
+
+def test_a_wrong_database_ends_the_start(program: Program, cluster: Cluster) -> None:
+    """One line, exit code 3."""
+    for url, said in (
+        (cluster.url("nowhere"), b'database "nowhere" does not exist'),
+        ("mysql://host/name", b"postgresql://user@host:5432/name"),
+    ):
+        done = program.run("serve", "--data", str(program.data), "--database", url)
+        assert done.returncode == 3
+        last = done.stderr.splitlines()[-1]
+        assert said in last
+        assert last.startswith(b"zhiwei: ")
+
+
+@pytest.fixture
+def weak() -> Iterator[str]:
+    """A database on a server that promises less than it should."""
+    with running_cluster({"fsync": "off"}) as cluster:
+        yield cluster.url(cluster.new_database())
+
+
+def test_readiness_shows_what_is_weak(program: Program, weak: str) -> None:
+    """The house takes work and says what it rests on."""
+    key = program.key("issuer")
+    with program.serving("--database", weak) as doors, Issuer(doors, key) as bank:
+        told = bank.call("GET", "/readyz")
+        assert told["status"] == "ready"
+        assert told["weaknesses"][0].startswith("fsync is off")

@@ -1,0 +1,78 @@
+"""Settled events: what is told next is never behind something that comes later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.stores.cases import NOON, STEP, daily_limit, done, key_of, registration
+from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.postgres.address import Address
+from zhiwei.stores.postgres.settled import MessagesElsewhereError, SettledEvents
+from zhiwei.stores.postgres.store import PostgresStore
+
+#: An event that is written and not committed yet.
+WRITE = "insert into event (card_key, number, filed_ms, version, body) values (%s, 1, %s, 1, '')"
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[PostgresStore]:
+    """A store with one card whose limit was changed, which is told."""
+    made = PostgresStore(database)
+    done(made.transact([registration(1), daily_limit(1, 1)], STEP, NOON))
+    yield made
+    done(made.close())
+
+
+@pytest.fixture
+def events(database: str, store: PostgresStore) -> Iterator[SettledEvents]:
+    """Its events, read by whoever tells people."""
+    made = SettledEvents(Address(database), store.reader())
+    yield made
+    made.close()
+
+
+def test_an_event_waits_for_those_that_may_come_before_it(
+    database: str, store: PostgresStore, events: SettledEvents
+) -> None:
+    """While somebody else may still commit an earlier position, later ones are not shown."""
+    done(store.transact([daily_limit(1, 700)], STEP, NOON))
+    first = events.events()[0].position
+    with psycopg.connect(database) as stranger:
+        stranger.execute(WRITE, (key_of(9), NOON))
+        done(store.transact([daily_limit(1, 600)], STEP, NOON))
+        assert store.reader().events()[0].position > first + 1
+        assert events.events(after=first) == []
+        assert events.events()[0].position == first
+        stranger.rollback()
+    told = events.events(after=first)
+    assert [row.position for row in told] == [row.position for row in store.reader().events()[:1]]
+
+
+def test_a_new_outbox_is_empty(database: str, events: SettledEvents) -> None:
+    """Before the first event there is none, and asking does no harm."""
+    with psycopg.connect(database) as connection:
+        connection.execute("alter sequence event_position restart")
+        connection.execute("truncate event")
+    assert events.events() == []
+    assert events.events(after=5) == []
+
+
+def test_one_alone_tells_people(database: str, store: PostgresStore, events: SettledEvents) -> None:
+    """A second one is refused; when the first lost its connection, whoever comes first has it."""
+    address = Address(database)
+    with pytest.raises(MessagesElsewhereError):
+        SettledEvents(address, store.reader())
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+        )
+    other = SettledEvents(address, store.reader())
+    with pytest.raises(StoreUnavailableError):
+        events.events()
+    with pytest.raises(StoreUnavailableError, match="another server"):
+        events.events()
+    other.close()
+    assert events.events() != []

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zhiwei.core.errors import ZhiweiError
+from zhiwei.journal.verify import Report, verify
 from zhiwei.messaging_process.house_side import ImageReader
 from zhiwei.ports import Store
+from zhiwei.stores.sqlite.connection import FILE_NAME
+from zhiwei.stores.sqlite.snapshot import Snapshot
 from zhiwei.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from zhiwei.stores.postgres.address import Address
+    from zhiwei.stores.postgres.snapshot import PostgresSnapshot
     from zhiwei.stores.postgres.store import PostgresStore
 
 #: Is told how many of how many steps of the start are done.
@@ -77,6 +81,44 @@ def address_of(database: str) -> Address:
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     return Address(database)
+
+
+def snapshot_of(data_dir: Path, database: str = "") -> Snapshot | PostgresSnapshot:
+    """Everything as of now, to be read with `with`; beside running servers.
+
+    Raises:
+        DriverMissingError: psycopg is not installed.
+        ZhiweiError: it cannot be read.
+    """
+    if not database:
+        return Snapshot(data_dir / FILE_NAME)
+    try:
+        from zhiwei.stores.postgres.snapshot import PostgresSnapshot  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    return PostgresSnapshot(database)
+
+
+def verify_main_store(
+    data_dir: Path,
+    database: str,
+    on_progress: OnProgress,
+    after: bytes = b"",
+    on_card: Callable[[bytes], None] | None = None,
+) -> Report:
+    """Verify a file, or the cards of a database behind a key; `on_card` is told of each.
+
+    Raises:
+        DriverMissingError: psycopg is not installed.
+        ZhiweiError: it cannot be read.
+    """
+    if not database:
+        return verify(data_dir / FILE_NAME, on_progress)
+    try:
+        from zhiwei.journal.verify_database import verify_database  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    return verify_database(database, on_progress, after=after, on_card=on_card)
 
 
 def _missing(error: ModuleNotFoundError) -> Exception:

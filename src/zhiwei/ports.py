@@ -315,7 +315,10 @@ class Step(Protocol):
     def __call__(
         self, state: CardState | None, related: Related, command: Command, clock_ms: int
     ) -> Result:
-        """What the command does; `state` is None for a card that was never registered."""
+        """What the command does; `state` is None for a card that was never registered.
+
+        A store may ask more than once for the same command, where a try wrote nothing.
+        """
         ...
 
 

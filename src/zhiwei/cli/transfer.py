@@ -9,13 +9,26 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
 from zhiwei.core.errors import ZhiweiError
 
+if TYPE_CHECKING:
+    from zhiwei.stores.postgres.snapshot import PostgresSnapshot
+    from zhiwei.stores.sqlite.snapshot import Snapshot
+
 DataDir = Annotated[Path, typer.Option("--data", help="The server's data directory.")]
+Database = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        envvar="ZHIWEI_DATABASE",
+        show_envvar=True,
+        help="postgresql://… instead of the file in --data; the API keys stay in --data.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: counts as JSON.")]
 
 
@@ -26,6 +39,7 @@ class FileError(ZhiweiError):
 def export(
     file: Annotated[str, typer.Argument(help="Where to; `-` is standard output.")],
     data: DataDir = Path("data"),
+    database: Database = "",
     as_json: AsJson = False,
 ) -> None:
     """Write all data as JSON Lines, also beside a running server. The vault's key is not in it.
@@ -33,12 +47,15 @@ def export(
     Example: `zhiwei export cards.jsonl --data ./data`
     """
     from zhiwei.cli.progress import on_progress
-    from zhiwei.journal.export import export as write_export
-    from zhiwei.stores.sqlite.connection import FILE_NAME
+    from zhiwei.journal.export import export_whole
 
     try:
-        with on_progress("exporting") as progress, _target(file) as out:
-            tally = write_export(data / FILE_NAME, out, progress)
+        with (
+            on_progress("exporting") as progress,
+            _whole(data, database) as whole,
+            _target(file) as out,
+        ):
+            tally = export_whole(whole, data, out, progress)
             out.flush()
     except OSError as error:
         raise FileError(f"`{file}` cannot be written: {error.strerror}") from None
@@ -48,9 +65,10 @@ def export(
 def take_in(
     file: Annotated[str, typer.Argument(help="Where from; `-` is standard input.")],
     data: DataDir = Path("data"),
+    database: Database = "",
     as_json: AsJson = False,
 ) -> None:
-    """Fill a new data directory from an export; every card is replayed, and its hash must agree.
+    """Fill a new data directory or database from an export; every card's hash must agree.
 
     Bring the vault's key along by hand (`vault.key`), or no card will be recognized.
 
@@ -58,16 +76,16 @@ def take_in(
     """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _source(file) as source:
-        asyncio.run(_take_in(source, data, as_json=as_json))
+        asyncio.run(_take_in(source, data, database, as_json=as_json))
 
 
-async def _take_in(source: IO[str], data: Path, *, as_json: bool) -> None:
+async def _take_in(source: IO[str], data: Path, database: str, *, as_json: bool) -> None:
+    from zhiwei.assemble_store import open_main_store
     from zhiwei.cli.progress import on_progress
     from zhiwei.journal.taking_in import take_in as fill
     from zhiwei.keyring import Keyring
-    from zhiwei.stores.sqlite.store import SqliteStore
 
-    store = SqliteStore(data)
+    store = open_main_store(data, database).store
     try:
         with on_progress("importing") as progress:
             tally = await fill(source, store, Keyring(data), progress)
@@ -91,6 +109,17 @@ def backup(
     with on_progress("copying") as progress:
         size = copy(data, target, progress)
     _say({"bytes": size, "target": str(target)}, as_json=as_json)
+
+
+def _whole(data: Path, database: str) -> PostgresSnapshot | Snapshot:
+    """The data to be read, as of now.
+
+    Raises:
+        ZhiweiError: they cannot be read.
+    """
+    from zhiwei.assemble_store import snapshot_of
+
+    return snapshot_of(data, database)
 
 
 @contextmanager

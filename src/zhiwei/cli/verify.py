@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from zhiwei.journal.verify import Report
 
 #: Something is wrong.
 EXIT_NO = 1
@@ -15,6 +18,17 @@ _SHOWN = 50
 
 def verify(
     data: Annotated[Path, typer.Option(help="The server's data directory.")] = Path("data"),
+    database: Annotated[
+        str,
+        typer.Option(
+            envvar="ZHIWEI_DATABASE",
+            show_envvar=True,
+            help="postgresql://… instead of the file in --data.",
+        ),
+    ] = "",
+    after: Annotated[
+        str, typer.Option(help="With --database: go on behind this card (hexadecimal).")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Replay every card, recount every counter, check every row; also beside a running server.
@@ -23,12 +37,7 @@ def verify(
 
     Example: `zhiwei verify --data ./data`
     """
-    from zhiwei.cli.progress import on_progress
-    from zhiwei.journal.verify import verify as verify_file
-    from zhiwei.stores.sqlite.connection import FILE_NAME
-
-    with on_progress("verifying") as progress:
-        report = verify_file(data / FILE_NAME, progress)
+    report = _report(data, database, _card_key(after))
     if as_json:
         document = {
             "clean": report.is_clean,
@@ -37,6 +46,7 @@ def verify(
             "events": report.events,
             "audits": report.audits,
             "records": report.records,
+            "cut": report.cut,
             "problem_count": report.count,
             "problems": [{"place": p.place, "what": p.what} for p in report.problems],
         }
@@ -51,5 +61,33 @@ def verify(
             f"{verdict}: {report.cards} cards, {report.entries} entries, {report.events} events,"
             f" {report.audits} audit lines, {report.records} records"
         )
+        if report.cut:
+            typer.echo(f"{report.cut} cards could be followed only from what was not dropped")
     if not report.is_clean:
         raise typer.Exit(EXIT_NO)
+
+
+def _card_key(text: str) -> bytes:
+    """The card behind which to go on; none = from the first one."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        message = "the key of a card as a run that was interrupted says it: 32 hexadecimal digits"
+        raise typer.BadParameter(message, param_hint="--after") from None
+
+
+def _report(data: Path, database: str, after: bytes) -> Report:
+    """What there is to say; where a run over a database is interrupted, where to go on."""
+    from zhiwei.assemble_store import verify_main_store
+    from zhiwei.cli.progress import on_progress
+
+    done = [b""]
+    try:
+        with on_progress("verifying") as progress:
+            return verify_main_store(
+                data, database, progress, after, lambda card_key: done.__setitem__(0, card_key)
+            )
+    except KeyboardInterrupt:
+        if done[0]:
+            typer.echo(f"interrupted; go on with --after {done[0].hex()}", err=True)
+        raise

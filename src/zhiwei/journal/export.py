@@ -14,7 +14,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Protocol
 
 from zhiwei.journal.tally import Tally
 from zhiwei.keyring import FILE_NAME, Keyring
@@ -29,6 +29,32 @@ _REPORT_EVERY: Final = 1000
 OnProgress = Callable[[int, int], None]
 
 
+class Whole(Protocol):
+    """All of a store as of one instant."""
+
+    @property
+    def last_entry(self) -> int:
+        """Position of the last journal row."""
+        ...
+
+    @property
+    def last_event(self) -> int:
+        """How many events there are."""
+        ...
+
+    def entries(self) -> Iterator[tuple[int, bytes, int, bytes]]:
+        """Position, card key, version and body of all journal rows, by position."""
+        ...
+
+    def audits(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """Position, card key and body of the audit trail, by position."""
+        ...
+
+    def records(self) -> Iterator[tuple[str, str, str, int, bytes]]:
+        """Kind, id, subject, time and body of all records."""
+        ...
+
+
 def export(path: Path, out: IO[str], on_progress: OnProgress | None = None) -> Tally:
     """Write the data of a file, also beside a running server; what was written.
 
@@ -37,37 +63,50 @@ def export(path: Path, out: IO[str], on_progress: OnProgress | None = None) -> T
         CorruptFileError: a row is damaged; `zhiwei verify` says which ones are.
         OSError: `out` cannot be written.
     """
-    tally = Tally()
     with Snapshot(path) as snapshot:
-        _write(out, {"type": "begin", "format": FORMAT, "version": VERSION})
-        for document in _keys(path.parent):
-            _write(out, document)
-            tally.keys += 1
-        for document in _records(snapshot):
-            _write(out, document)
-            tally.records += 1
-        for line in _audits(snapshot):
-            tally.audits += 1
-            if line is not None:
-                _write(out, line)
-        for position, card_key, version, body in snapshot.entries():
-            # Reading it checks its hash: nothing damaged is carried over.
-            decode_entry(body, card_key, version)
-            tally.add_entry(card_key, body[:HASH_BYTES])
-            _write(
-                out,
-                {
-                    "type": "entry",
-                    "card": card_key.hex(),
-                    "version": version,
-                    "hash": body[:HASH_BYTES].hex(),
-                    "content": b64encode(content_of(body)).decode(),
-                },
-            )
-            if on_progress is not None and position % _REPORT_EVERY == 0:
-                on_progress(position, snapshot.last_entry + 1)
-        tally.events = snapshot.last_event
-        _write(out, {"type": "end", **tally.document()})
+        return export_whole(snapshot, path.parent, out, on_progress)
+
+
+def export_whole(
+    whole: Whole, data_dir: Path, out: IO[str], on_progress: OnProgress | None = None
+) -> Tally:
+    """Write everything of a store, and the keys of a data directory; what was written.
+
+    Raises:
+        StoreUnavailableError: the data cannot be read.
+        CorruptFileError: a row is damaged; `zhiwei verify` says which ones are.
+        OSError: `out` cannot be written.
+    """
+    tally = Tally()
+    _write(out, {"type": "begin", "format": FORMAT, "version": VERSION})
+    for document in _keys(data_dir):
+        _write(out, document)
+        tally.keys += 1
+    for document in _records(whole):
+        _write(out, document)
+        tally.records += 1
+    for line in _audits(whole):
+        tally.audits += 1
+        if line is not None:
+            _write(out, line)
+    for position, card_key, version, body in whole.entries():
+        # Reading it checks its hash: nothing damaged is carried over.
+        decode_entry(body, card_key, version)
+        tally.add_entry(card_key, body[:HASH_BYTES])
+        _write(
+            out,
+            {
+                "type": "entry",
+                "card": card_key.hex(),
+                "version": version,
+                "hash": body[:HASH_BYTES].hex(),
+                "content": b64encode(content_of(body)).decode(),
+            },
+        )
+        if on_progress is not None and position % _REPORT_EVERY == 0:
+            on_progress(position, whole.last_entry + 1)
+    tally.events = whole.last_event
+    _write(out, {"type": "end", **tally.document()})
     if on_progress is not None:
         on_progress(1, 1)
     return tally
@@ -80,13 +119,13 @@ def _keys(data_dir: Path) -> Iterator[dict[str, Any]]:
             yield {"type": "key", "body": asdict(key)}
 
 
-def _records(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+def _records(snapshot: Whole) -> Iterator[dict[str, Any]]:
     for kind_name, record_id, _, _, body in snapshot.records():
         record = record_of(KINDS[kind_name], record_id, body)
         yield {"type": "record", "kind": kind_name, "body": asdict(record)}
 
 
-def _audits(snapshot: Snapshot) -> Iterator[dict[str, Any] | None]:
+def _audits(snapshot: Whole) -> Iterator[dict[str, Any] | None]:
     """Audit lines that belong to no card; None for the others, which the journal brings."""
     for _, card_key, body in snapshot.audits():
         at_ms, actor, audit = decode_audit(body, card_key)

@@ -63,11 +63,16 @@ class _Replayer:
         self._due[id(entry.command)] = entry
         return entry.command
 
+    def done(self) -> None:
+        """What was expected is written."""
+        self._due.clear()
+
     def step(
         self, state: CardState | None, related: Related, command: Command, clock_ms: int
     ) -> Result:
         """The step once more, at the instant and under the policy of the entry."""
-        entry = self._due.pop(id(command))
+        # A store may begin a batch anew, so it is asked for again.
+        entry = self._due[id(command)]
         guardian = self._guardians.get(entry.policy_version)
         if guardian is None:
             policy = self.policies.get(entry.policy_version)
@@ -89,7 +94,7 @@ async def take_in(
         StoreUnavailableError: the store cannot write.
     """
     if store.reader().recent(limit=1) or store.reader().cards(limit=1):
-        raise ImportFailedError("the data directory is not empty; import into a new one")
+        raise ImportFailedError("there are data already; import into an empty place")
     return await _Import(store, keyring, on_progress).run(_documents(lines))
 
 
@@ -177,6 +182,7 @@ class _Import:
             self._tally.events += len(result.events)
             self._audits_of_cards += len(result.audits)
         self._batch.clear()
+        self._replayer.done()
         if self._on_progress is not None:
             self._on_progress(self._tally.entries, self._tally.entries + 1)
 

@@ -51,6 +51,8 @@ class Report:
     events: int = 0
     audits: int = 0
     records: int = 0
+    #: Cards whose first weeks were dropped; they are followed from what is left.
+    cut: int = 0
     #: Problems in all; at most PROBLEMS_MAX of them are kept.
     count: int = 0
     problems: list[Problem] = field(default_factory=list)

@@ -294,3 +294,54 @@ select pg_current_xact_id()::text::bigint;
 -- name: oldest_transaction
 -- A number that no transaction which still writes is below.
 select pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+
+-- name: counts
+-- How much there is to read.
+select (select count(*) from journal), (select count(*) from event), (select count(*) from audit),
+    (select coalesce(max(position), 0) from journal);
+
+-- name: all_entries
+-- The journal in its order.
+select position, card_key, version, body from journal order by position;
+
+-- name: all_events
+-- The outbox in its order.
+select position, card_key, version, body from event order by position;
+
+-- name: all_audits
+-- The audit trail in its order.
+select position, card_key, body from audit order by position;
+
+-- name: all_records
+-- Every record.
+select kind, id, subject, created_ms, body from record order by kind, id;
+
+-- name: entries_by_card
+-- The journal, card by card.
+select card_key, version, filed_ms, group_version, body from journal
+where card_key > $1::bytea order by card_key, version, filed_ms;
+
+-- name: events_by_card
+-- The outbox, card by card.
+select card_key, number, filed_ms, version, body from event
+where card_key > $1::bytea order by card_key, number, filed_ms;
+
+-- name: audits_by_card
+-- The audit trail, card by card.
+select card_key, position, body from audit
+where card_key > $1::bytea order by card_key, position;
+
+-- name: files_by_card
+-- All columns of all files.
+select card_key, cardholder, version, settings, usage, recent from card_state
+where card_key > $1::bytea order by card_key;
+
+-- name: heads_by_card
+-- The latest entries of groups, card by card.
+select card_key, version, latest, filed_ms from group_head
+where card_key > $1::bytea order by card_key, version;
+
+-- name: old_keys_by_card
+-- Digests that have left their cards' files, card by card.
+select card_key, digest, version, second from old_key
+where card_key > $1::bytea order by card_key, digest, version;

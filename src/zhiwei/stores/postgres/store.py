@@ -32,6 +32,7 @@ from zhiwei.stores.postgres.forget import Forgetting
 from zhiwei.stores.postgres.found import FileRow, Found
 from zhiwei.stores.postgres.line import Answer, Ask, Line
 from zhiwei.stores.postgres.lines import Lines
+from zhiwei.stores.postgres.opened import OpenedFiles
 from zhiwei.stores.postgres.opening import made_ready
 from zhiwei.stores.postgres.partitions import Partitions
 from zhiwei.stores.postgres.reader import PostgresReader
@@ -54,6 +55,8 @@ class Bounds:
     #: Batches that are in flight at once, and as many more that wait for cards of other servers.
     connections: int = 8
     reading_connections: int = 8
+    #: Files whose bytes need not be read anew where they did not change; about 3 KB each.
+    opened_max: int = 20_000
     #: An answer to reading and locking; longer than `lock_timeout`.
     read_seconds: float = 5.0
     #: A commit, which waits for the standbys.
@@ -89,6 +92,7 @@ class PostgresStore:
             _log.error("database_is_weak", database=self.address.shown, detail=weakness)
         self._lines: Final = Lines(self.address, self._bounds.connections)
         self._partitions: Final = Partitions()
+        self._files: Final = OpenedFiles(self._bounds.opened_max)
         self._forgetting: Final = Forgetting()
         self._reader: Final = PostgresReader(self.address, self._bounds.reading_connections)
         #: Batches that the engine may have in flight; as many may wait for other servers' cards.
@@ -193,7 +197,7 @@ class PostgresStore:
             found.files[file.card_key] = file
         if not waits and len(found.files) < len(card_keys):
             await self._check_not_held(line, [key for key in card_keys if key not in found.files])
-        turn = Turn(found, step, clock_ms)
+        turn = Turn(found, self._files, step, clock_ms)
         turn.open_files(card_keys)
         await self._read_wanted(line, turn, batch)
         results = [turn.carry_out(command) for command in batch]
@@ -204,6 +208,7 @@ class PostgresStore:
             await self._partitions.make(line, missing, seconds)
             raise _BeginAnewError("a week began")
         await self._write(line, writing)
+        self._files.take_in(writing.opened)
         for damage in turn.damage:
             _log.error("stored_data_damaged", detail=str(damage))
         return results

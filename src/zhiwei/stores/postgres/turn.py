@@ -20,7 +20,6 @@ from zhiwei.stores.coding.event import encode_event
 from zhiwei.stores.coding.recent import (
     KEPT_SECONDS,
     RECORD_BYTES,
-    decode_recent,
     encode_recent,
     may_hold,
     record_of,
@@ -28,15 +27,10 @@ from zhiwei.stores.coding.recent import (
     versions_found,
     without_expired,
 )
-from zhiwei.stores.coding.settings import decode_settings, encode_settings
-from zhiwei.stores.coding.usage import decode_usage, encode_usage
-from zhiwei.stores.postgres.found import (
-    DIGEST_BYTES,
-    CardDigest,
-    FileRow,
-    Found,
-    seconds_of,
-)
+from zhiwei.stores.coding.settings import encode_settings
+from zhiwei.stores.coding.usage import encode_usage
+from zhiwei.stores.postgres.found import DIGEST_BYTES, CardDigest, Found, seconds_of
+from zhiwei.stores.postgres.opened import OpenedFile, OpenedFiles
 
 #: A card's file keeps the digests of this many entries; the older half of them moves to a table
 #: when there are more within seven days. With more, rows would be moved out of line.
@@ -58,17 +52,18 @@ class Draft:
         "chain",
         "entries",
         "heads",
-        "is_new",
         "last_event",
+        "opened",
         "records",
         "settings",
         "spilled_until",
         "state",
     )
 
-    def __init__(self, card_key: bytes, row: FileRow | None) -> None:
+    def __init__(self, card_key: bytes, opened: OpenedFile | None) -> None:
         self.card_key: Final = card_key
-        self.is_new: Final = row is None
+        #: As it was read; None = there is no such card yet.
+        self.opened: Final = opened
         self.state: CardState | None = None
         #: As it is stored, so that a cold part that did not change is not written.
         self.settings: Settings | None = None
@@ -82,18 +77,15 @@ class Draft:
         #: group among them.
         self.entries: list[Entry] = []
         self.heads: dict[int, Entry] = {}
-        if row is not None:
-            settings = decode_settings(row.settings, card_key)
-            state, places = decode_usage(row.usage, card_key, settings)
-            self.records, self.spilled_until = decode_recent(row.recent, card_key)
-            if state.version != row.version:
-                message = f"its column says version {row.version}, its content {state.version}"
-                raise CorruptFileError(message)
+        if opened is not None:
+            state = opened.state
+            self.records = opened.records
+            self.spilled_until = opened.spilled_until
             self.state = state
-            self.settings = settings
+            self.settings = state.settings
             self.chain = state.chain
             self.base_version = state.version
-            self.last_event = places.event
+            self.last_event = opened.last_event
         self.base_records: Final = self.records
 
 
@@ -101,7 +93,16 @@ class Draft:
 class Writing:
     """Rows to be written, column by column."""
 
-    __slots__ = ("audits", "entries", "events", "heads", "new_files", "old_files", "old_keys")
+    __slots__ = (
+        "audits",
+        "entries",
+        "events",
+        "heads",
+        "new_files",
+        "old_files",
+        "old_keys",
+        "opened",
+    )
 
     def __init__(self) -> None:
         #: Card key, version, instant of filing, group, body.
@@ -115,6 +116,8 @@ class Writing:
         self.old_keys: Final[list[tuple[bytes, bytes, int, int]]] = []
         #: Card key, cardholder, settings, version, usage, recent.
         self.new_files: Final[list[tuple[bytes, str, bytes, int, bytes, bytes]]] = []
+        #: The files as they are once this is committed.
+        self.opened: Final[list[OpenedFile]] = []
         #: Card key, version before, version, settings, usage, recent; None = it did not change.
         self.old_files: Final[list[tuple[bytes, int, int, bytes | None, bytes, bytes | None]]] = []
 
@@ -123,10 +126,11 @@ class Writing:
 class Turn:
     """One batch."""
 
-    __slots__ = ("clock_ms", "damage", "drafts", "found", "step", "writing")
+    __slots__ = ("clock_ms", "damage", "drafts", "files", "found", "step", "writing")
 
-    def __init__(self, found: Found, step: Step, clock_ms: int) -> None:
+    def __init__(self, found: Found, files: OpenedFiles, step: Step, clock_ms: int) -> None:
         self.found: Final = found
+        self.files: Final = files
         self.step: Final = step
         self.clock_ms: Final = clock_ms
         #: The draft of each card; what is wrong with its file where it is damaged.
@@ -138,8 +142,10 @@ class Turn:
     def open_files(self, card_keys: Sequence[bytes]) -> None:
         """Make the drafts of cards from what was read."""
         for card_key in card_keys:
+            row = self.found.files.get(card_key)
             try:
-                self.drafts[card_key] = Draft(card_key, self.found.files.get(card_key))
+                opened = None if row is None else self.files.open(row)
+                self.drafts[card_key] = Draft(card_key, opened)
             except CorruptFileError as error:
                 self.drafts[card_key] = error
 
@@ -331,23 +337,36 @@ class Turn:
         state = draft.state
         assert state is not None, "who wrote an entry has a file"
         card_key = draft.card_key
+        before = draft.opened
         recent: bytes | None = None
-        if draft.is_new or draft.records is not draft.base_records:
+        if before is None or draft.records is not draft.base_records:
             self._spill(draft, draft.entries[-1].filed_ms)
             recent = encode_recent(draft.records, draft.spilled_until, card_key)
         settings: bytes | None = None
-        if draft.is_new or state.settings is not draft.settings:
+        if before is None or state.settings is not draft.settings:
             settings = encode_settings(state.settings, card_key)
         usage = encode_usage(state, draft.chain, state.version, draft.last_event)
-        if draft.is_new:
+        if before is None:
             assert recent is not None
             assert settings is not None
             cardholder = state.settings.profile.cardholder
             new = (card_key, cardholder, settings, state.version, usage, recent)
             self.writing.new_files.append(new)
-            return
-        row = (card_key, draft.base_version, state.version, settings, usage, recent)
-        self.writing.old_files.append(row)
+        else:
+            row = (card_key, draft.base_version, state.version, settings, usage, recent)
+            self.writing.old_files.append(row)
+            settings = before.settings if settings is None else settings
+            recent = before.recent if recent is None else recent
+        opened = OpenedFile(
+            settings,
+            usage,
+            recent,
+            state.chained(draft.chain),
+            draft.last_event,
+            draft.records,
+            draft.spilled_until,
+        )
+        self.writing.opened.append(opened)
 
     def _spill(self, draft: Draft, now_ms: int) -> None:
         """Move the oldest digests away when there are too many.

@@ -130,6 +130,14 @@ def replay(
     ] = None,
     channel: Channel = None,
     card: Card = "",
+    database: Annotated[
+        str,
+        typer.Option(
+            envvar="ZHIWEI_DATABASE",
+            show_envvar=True,
+            help="postgresql://… where the cards are not in --data.",
+        ),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Queue messages again that failed, were given up or held back; the server must not run.
@@ -149,7 +157,7 @@ def replay(
     else:
         chosen = list(_all(reader, status, channel, card))
     reader.close()
-    count = asyncio.run(_replayed(data, chosen))
+    count = asyncio.run(_replayed(data, database, chosen))
     typer.echo(json.dumps({"replayed": count}) if as_json else f"{count} queued again")
 
 
@@ -179,15 +187,16 @@ def secret(
     typer.echo(f"whsec_{b64encode(derived).decode()}")
 
 
-async def _replayed(data: Path, chosen: Sequence[Tracked]) -> int:
+async def _replayed(data: Path, database: str, chosen: Sequence[Tracked]) -> int:
     """Queue these messages again, with an audit line for each, written first."""
+    from zhiwei.assemble_store import open_main_store
     from zhiwei.clock import SystemClock
     from zhiwei.core.command import Actor, Via
     from zhiwei.core.result import Audit
     from zhiwei.messaging.replay import may_be_replayed
+    from zhiwei.messaging_process.orders import LOCK_NAME
     from zhiwei.stores.messages.store import SqliteMessageStore
-    from zhiwei.stores.sqlite.lock import DataInUseError
-    from zhiwei.stores.sqlite.store import SqliteStore
+    from zhiwei.stores.sqlite.lock import DataInUseError, DirectoryLock
 
     for tracked in chosen:
         if not may_be_replayed(tracked):
@@ -197,7 +206,9 @@ async def _replayed(data: Path, chosen: Sequence[Tracked]) -> int:
         Audit("message.replayed", one.message.id, one.status.word, "queued") for one in chosen
     ]
     try:
-        main = SqliteStore(data)
+        # Who sends messages holds this one; where the cards are elsewhere there is no other.
+        lock = DirectoryLock(data, LOCK_NAME)
+        main = open_main_store(data, database).store
     except DataInUseError as error:
         raise ServerRunsError(f"{error}; or use `POST /v1/message_replays` there") from None
     try:
@@ -208,6 +219,7 @@ async def _replayed(data: Path, chosen: Sequence[Tracked]) -> int:
         store.close()
     finally:
         await main.close()
+        lock.release()
     return count
 
 

@@ -97,6 +97,7 @@ async def _take_in(source: IO[str], data: Path, database: str, *, as_json: bool)
 def backup(
     target: Annotated[Path, typer.Argument(help="A new directory for the copy.")],
     data: DataDir = Path("data"),
+    database: Database = "",
     as_json: AsJson = False,
 ) -> None:
     """Copy the data as of one instant while the server goes on. Keep the vault's key elsewhere.
@@ -107,7 +108,9 @@ def backup(
     from zhiwei.journal.backup import backup as copy
 
     with on_progress("copying") as progress:
-        size = copy(data, target, progress)
+        size = copy(data, target, progress, has_cards=not database)
+    if database:
+        typer.echo("the database is not in it; back that up by its own means", err=True)
     _say({"bytes": size, "target": str(target)}, as_json=as_json)
 
 

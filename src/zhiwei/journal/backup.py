@@ -26,15 +26,23 @@ class BackupFailedError(ZhiweiError):
     """the backup was not made"""
 
 
-def backup(data_dir: Path, target: Path, on_progress: OnProgress | None = None) -> int:
+def backup(
+    data_dir: Path,
+    target: Path,
+    on_progress: OnProgress | None = None,
+    *,
+    has_cards: bool = True,
+) -> int:
     """Copy the data into a new directory; bytes written.
+
+    Without `has_cards`, the cards are in a database of their own, and what lies beside is copied.
 
     Raises:
         BackupFailedError: there is something in the target, or it cannot be written.
         StoreUnavailableError, NewerDataError, ForeignFileError: the data cannot be read.
     """
     source = data_dir / FILE_NAME
-    if not source.is_file():
+    if has_cards and not source.is_file():
         raise BackupFailedError(f"there are no data in `{data_dir}`")
     try:
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -46,7 +54,8 @@ def backup(data_dir: Path, target: Path, on_progress: OnProgress | None = None) 
         for name in (MESSAGES_FILE_NAME, KEYS_FILE_NAME, FACES_FILE_NAME):
             if (data_dir / name).is_file():
                 total += _copy(data_dir / name, target / name, None, is_ours=False)
-        total += _copy(source, target / FILE_NAME, on_progress)
+        if has_cards:
+            total += _copy(source, target / FILE_NAME, on_progress)
     except (OSError, sqlite3.Error) as error:
         raise BackupFailedError(f"the backup was not made: {error}") from error
     return total

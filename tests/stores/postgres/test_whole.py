@@ -181,3 +181,7 @@ def test_the_commands_take_a_database(url: str, tmp_path: Path, cluster: Cluster
     done_again = program.run("verify", "--json", *words, other)
     assert json.loads(done_again.stdout)["cards"] == CARDS
     assert program.run("import", str(file), *words, other).returncode == 3
+    beside = program.run("backup", str(tmp_path / "copy"), *words, other)
+    assert beside.returncode == 0
+    assert b"back that up by its own means" in beside.stderr
+    assert [path.name for path in (tmp_path / "copy").iterdir()] == ["keys.sqlite3"]

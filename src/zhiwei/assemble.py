@@ -139,8 +139,7 @@ async def run_house(
         OSError: an address cannot be listened on.
     """
     clock = ManualClock() if options.is_test_mode else SystemClock()
-    files = _files_of(options)
-    delivery = _delivery_of(options)
+    files, delivery = _files_of(options), _delivery_of(options)
     options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:

@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "demo": EVERYTHING,
     "assemble": EVERYTHING,
     "assemble_messaging": EVERYTHING,
+    "assemble_store": EVERYTHING,
     "assemble_faces": EVERYTHING,
     "messaging_process": EVERYTHING,
     "cli": EVERYTHING,

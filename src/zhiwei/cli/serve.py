@@ -12,6 +12,26 @@ import typer
 
 from zhiwei.core.errors import ZhiweiError
 
+Database = Annotated[
+    str,
+    typer.Option(
+        envvar="ZHIWEI_DATABASE",
+        show_envvar=True,
+        help="postgresql://USER@HOST:PORT/NAME instead of a file in --data; several HOST:PORT"
+        " with commas. Put the password into PGPASSWORD or ~/.pgpass.",
+    ),
+]
+WithoutMessages = Annotated[
+    bool,
+    typer.Option("--without-messages", help="Another server sends the messages of this database."),
+]
+
+
+TestMode = Annotated[
+    bool,
+    typer.Option("--test-mode", help="The clock can be set; messages go to this machine only."),
+]
+
 
 class BadAddressError(ZhiweiError):
     """an address is `HOST:PORT`, for example `127.0.0.1:8080`; port 0 takes a free one"""
@@ -25,15 +45,7 @@ def serve(
     data: Annotated[Path, typer.Option(help="Data directory; made where there is none.")] = Path(
         "data"
     ),
-    database: Annotated[
-        str,
-        typer.Option(
-            envvar="ZHIWEI_DATABASE",
-            show_envvar=True,
-            help="postgresql://USER@HOST:PORT/NAME instead of a file in --data; several HOST:PORT"
-            " with commas. Put the password into PGPASSWORD or ~/.pgpass.",
-        ),
-    ] = "",
+    database: Database = "",
     http: Annotated[str, typer.Option(help="HOST:PORT of the HTTP door.")] = "127.0.0.1:8080",
     iso8583: Annotated[
         str, typer.Option(help="HOST:PORT of the ISO 8583 door.")
@@ -60,16 +72,8 @@ def serve(
         Path | None,
         typer.Option(help="Where the pages are seen and who signs people in (faces.toml)."),
     ] = None,
-    without_messages: Annotated[
-        bool,
-        typer.Option(
-            "--without-messages", help="Another server sends the messages of this database."
-        ),
-    ] = False,
-    test_mode: Annotated[
-        bool,
-        typer.Option("--test-mode", help="The clock can be set; messages go to this machine only."),
-    ] = False,
+    without_messages: WithoutMessages = False,
+    test_mode: TestMode = False,
     log_format: Annotated[str, typer.Option(help="json or console.")] = "",
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:

@@ -28,8 +28,8 @@ With `not_allowed` (422), each of `errors` has one of these codes. A `…` stand
 what is wrong."""
 
 NOT_TAKEN = """\
-A command that the engine could not carry out left nothing behind, but for `unknown`; the caller may send
-it again, and under the same key it is never carried out twice."""
+A command that the engine could not carry out left nothing behind, but for `unknown`; the caller
+may send it again, and under the same key it is never carried out twice."""
 
 MESSAGES = """\
 What the program says on standard error, and in its log, when it cannot do what it was asked. The

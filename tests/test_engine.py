@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -15,7 +15,13 @@ from zhiwei.core.result import Related, Result
 from zhiwei.engine import Answer, Engine, Failure, StoppedError, ThreadEntry
 from zhiwei.guardian import Guardian
 from zhiwei.guardian.case import Rules
-from zhiwei.ports import Cardholder, Step, StoreUnavailableError
+from zhiwei.ports import (
+    Cardholder,
+    CardsHeldError,
+    OutcomeUnknownError,
+    Step,
+    StoreUnavailableError,
+)
 from zhiwei.services import INCREMENT_JUDGES, JUDGES, LOOSENS, NOTICES
 from zhiwei.stores.memory import MemoryStore
 from zhiwei.zones import load_zone
@@ -137,6 +143,128 @@ def test_a_store_that_cannot_write_fails_the_batch() -> None:
     answers = run_until_done(engine_of(FullDisk(), watch), [[registration(1)], [registration(2)]])
     assert answers == [[Failure.UNAVAILABLE], [Failure.UNAVAILABLE]]
     assert watch.failures == [(Failure.UNAVAILABLE, 2)]
+
+
+class Forgetful(MemoryStore):  # type: ignore[misc]  # as above
+    """Cannot find out what it wrote."""
+
+    async def transact(
+        self, batch: Sequence[Command], step: Step, clock_ms: int, *, waits: bool = True
+    ) -> list[Result]:
+        """Write, and not know it."""
+        await super().transact(batch, step, clock_ms)
+        raise OutcomeUnknownError
+
+
+def test_an_unknown_outcome_is_no_answer() -> None:
+    """It is told apart from a failure that wrote nothing, to the doors and to another thread."""
+    watch = Watch()
+    answers = run_until_done(engine_of(Forgetful(), watch), [[registration(1)]])
+    assert answers == [[Failure.UNKNOWN]]
+    assert watch.failures == [(Failure.UNKNOWN, 1)]
+
+    async def go() -> None:
+        engine = engine_of(Forgetful(), watch)
+        running = asyncio.create_task(engine.run())
+        with pytest.raises(OutcomeUnknownError):
+            await ThreadEntry(engine, asyncio.get_running_loop()).submit([registration(1)])
+        engine.stop()
+        await running
+
+    asyncio.run(go())
+
+
+class Shared(MemoryStore):  # type: ignore[misc]  # as above
+    """Another server holds some cards until it lets go; some are slow until they may go on."""
+
+    def __init__(self, *held: int, slow: int = 0) -> None:
+        super().__init__()
+        self.held = {number.to_bytes(16, "big") for number in held}
+        self.slow = slow.to_bytes(16, "big")
+        self.may_go_on = asyncio.Event()
+        self.calls: list[tuple[list[int], bool]] = []
+
+    async def transact(
+        self, batch: Sequence[Command], step: Step, clock_ms: int, *, waits: bool = True
+    ) -> list[Result]:
+        """Take a turn of the loop, or wait, as a database does."""
+        self.calls.append(([command.card_key[-1] for command in batch], waits))
+        await asyncio.sleep(0)
+        cards = frozenset(command.card_key for command in batch)
+        held = cards & self.held
+        if held and not waits:
+            raise CardsHeldError(held)
+        if held or self.slow in cards:
+            await self.may_go_on.wait()
+        return await super().transact(batch, step, clock_ms)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Let the loop turn until something is so."""
+    for _ in range(10_000):
+        if is_so():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came to that")
+
+
+def submit(engine: Engine, answers: list[list[int]], *units: list[int]) -> None:
+    """Submit units of registrations; each is noted in `answers` when it is answered."""
+
+    def noting(unit: list[int]) -> Callable[[Sequence[Answer]], None]:
+        return lambda _answers: answers.append(unit)
+
+    for unit in units:
+        engine.submit([registration(number) for number in unit], noting(unit))
+
+
+def test_cards_that_another_server_holds_wait_apart() -> None:
+    """The others are answered first, and each unit once; those that wait keep their order."""
+
+    async def go() -> None:
+        store = Shared(2, 4)
+        engine = engine_of(store, Watch(), lanes=2)
+        answers: list[list[int]] = []
+        submit(engine, answers, [1], [2], [3], [2, 5], [5], [4])
+        running = asyncio.create_task(engine.run())
+        await until(lambda: len(answers) == 2)
+        # What comes for them now is set aside, and keeps nobody.
+        submit(engine, answers, [2], [6])
+        await until(lambda: len(answers) == 3)
+        assert answers == [[1], [3], [6]]
+        store.held.clear()
+        store.may_go_on.set()
+        engine.stop()
+        await running
+        assert sorted(answers[3:]) == [[2], [2], [2, 5], [4], [5]]
+        assert answers.index([2]) < answers.index([2, 5]) < answers.index([5])
+        assert ([2, 2, 5, 5], True) in store.calls
+        assert ([4], True) in store.calls
+        assert engine.waiting == 0
+
+    asyncio.run(go())
+
+
+def test_batches_in_flight_share_no_card() -> None:
+    """What comes for a card that is being decided goes next, all of it together."""
+
+    async def go() -> None:
+        store = Shared(slow=1)
+        engine = engine_of(store, Watch(), lanes=3)
+        answers: list[list[int]] = []
+        running = asyncio.create_task(engine.run())
+        submit(engine, answers, [1])
+        await until(lambda: bool(store.calls))
+        submit(engine, answers, *[[1]] * 5, [2])
+        await until(lambda: bool(answers))
+        assert answers == [[2]]
+        store.may_go_on.set()
+        engine.stop()
+        await running
+        assert [cards for cards, _ in store.calls] == [[1], [2], [1] * 5]
+        assert len(answers) == 7
+
+    asyncio.run(go())
 
 
 def test_a_bug_costs_its_own_command_only() -> None:

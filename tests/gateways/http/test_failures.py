@@ -16,7 +16,7 @@ from zhiwei.core.command import Command
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.result import Result, unreadable
 from zhiwei.gateways.http.house import Settings
-from zhiwei.ports import CorruptFileError, StoreUnavailableError
+from zhiwei.ports import CorruptFileError, OutcomeUnknownError, StoreUnavailableError
 
 
 class ClosedError(ZhiweiError):
@@ -43,6 +43,15 @@ def test_a_house_that_cannot_write_says_so_and_does_nothing(
     assert memory.issuer.get("/v1/authorizations").json()["data"] == []
     again = memory.issuer.post("/v1/cardholders", {}, Idempotency_Key="k")
     assert again.status_code == 201
+
+
+def test_an_unknown_outcome_is_told_as_what_it_is(memory: World) -> None:
+    """503 that does not say "nothing was done"; the same call again gets its answer."""
+    card = memory.card()
+    memory.fails = OutcomeUnknownError()
+    answer = memory.ask(card)
+    assert is_problem(answer, 503)["code"] == "outcome_unknown"
+    assert answer.headers["Retry-After"] == "1"
 
 
 def test_readiness_and_health_are_told_apart(memory: World) -> None:

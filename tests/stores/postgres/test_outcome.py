@@ -52,7 +52,7 @@ def versions(cluster: Cluster, database: str) -> list[int]:
 
 async def until(told: Callable[[], T]) -> T:
     """What somebody tells, as soon as it is anything."""
-    for _ in range(2000):
+    for _ in range(6000):
         if value := told():
             return value
         await asyncio.sleep(0.01)

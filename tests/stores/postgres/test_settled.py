@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 
 import psycopg
@@ -51,6 +53,18 @@ def test_an_event_waits_for_those_that_may_come_before_it(
     assert [row.position for row in told] == [row.position for row in store.reader().events()[:1]]
 
 
+def test_who_begins_waits_for_what_is_being_written(database: str, store: PostgresStore) -> None:
+    """An outbox must not look empty only because another server is at work just now."""
+    stranger = psycopg.connect(database)
+    stranger.execute(WRITE, (key_of(9), NOON))
+    threading.Timer(0.3, stranger.commit).start()
+    events = SettledEvents(Address(database), store.reader())
+    assert [row[0] for row in stranger.execute("select max(position) from event")] == [2]
+    assert events._settled == 2
+    events.close()
+    stranger.close()
+
+
 def test_a_new_outbox_is_empty(database: str, events: SettledEvents) -> None:
     """Before the first event there is none, and asking does no harm."""
     with psycopg.connect(database) as connection:
@@ -58,6 +72,17 @@ def test_a_new_outbox_is_empty(database: str, events: SettledEvents) -> None:
         connection.execute("truncate event")
     assert events.events() == []
     assert events.events(after=5) == []
+
+
+def wait_for_nobody(database: str) -> None:
+    """PostgreSQL ends a session a moment after it was told to."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        for _ in range(6000):
+            held = "select count(*) from pg_locks where locktype = 'advisory'"
+            if connection.execute(held).fetchone() == (0,):
+                return
+            time.sleep(0.01)
+    raise AssertionError("somebody holds the lock")
 
 
 def test_one_alone_tells_people(database: str, store: PostgresStore, events: SettledEvents) -> None:
@@ -69,10 +94,12 @@ def test_one_alone_tells_people(database: str, store: PostgresStore, events: Set
         connection.execute(
             "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
         )
+    wait_for_nobody(database)
     other = SettledEvents(address, store.reader())
     with pytest.raises(StoreUnavailableError):
         events.events()
     with pytest.raises(StoreUnavailableError, match="another server"):
         events.events()
     other.close()
+    wait_for_nobody(database)
     assert events.events() != []

@@ -10,6 +10,7 @@ The connection holds a lock of the database's: two servers that tell people woul
 
 from __future__ import annotations
 
+from time import monotonic, sleep
 from typing import Any, Final, final
 
 import psycopg
@@ -19,6 +20,10 @@ from zhiwei.ports import EventRow, StoreUnavailableError
 from zhiwei.stores.postgres.address import Address
 from zhiwei.stores.postgres.queries import QUERIES
 from zhiwei.stores.postgres.reader import PostgresReader
+
+#: Longer than any of our own batches takes, and shorter than the start of messaging may.
+_BEGIN_SECONDS: Final = 20.0
+_BEGIN_PAUSE_SECONDS: Final = 0.01
 
 
 class MessagesElsewhereError(ZhiweiError):
@@ -42,6 +47,7 @@ class SettledEvents:
         self._settled = 0
         #: Last position given, and the transaction number that was taken after it.
         self._pending: tuple[int, int] | None = None
+        self._begin()
 
     def close(self) -> None:
         """Let another server tell people."""
@@ -60,6 +66,22 @@ class SettledEvents:
             return self._reader.events(before=self._settled + 1, limit=limit)
         rows = self._reader.events(after=after, limit=limit)
         return [row for row in rows if row.position <= self._settled]
+
+    def _begin(self) -> None:
+        """Wait until what is written now is over: an outbox that looks empty would be begun anew.
+
+        Raises:
+            StoreUnavailableError: a transaction that writes is not over for too long.
+        """
+        until = monotonic() + _BEGIN_SECONDS
+        self._look()
+        while self._pending is not None:
+            if monotonic() > until:
+                self.close()
+                message = "a transaction on the database has been writing for long; end it"
+                raise StoreUnavailableError(message)
+            sleep(_BEGIN_PAUSE_SECONDS)
+            self._look()
 
     def _look(self) -> None:
         """Find out up to where everything is settled now."""

@@ -94,7 +94,7 @@ async def take_in(
         StoreUnavailableError: the store cannot write.
     """
     if store.reader().recent(limit=1) or store.reader().cards(limit=1):
-        raise ImportFailedError("there are data already; import into an empty place")
+        raise ImportFailedError("the store is not empty; import into a new data directory or database")
     return await _Import(store, keyring, on_progress).run(_documents(lines))
 
 

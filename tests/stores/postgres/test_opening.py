@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -32,6 +34,22 @@ def refusal(url: str, kind: type[ZhiweiError]) -> str:
     assert "\n" not in message
     assert len(message) < 500
     return message
+
+
+def test_without_the_driver_it_is_said_what_to_install(tmp_path: Path) -> None:
+    """PostgreSQL is an extra: the program runs without it, and names it when it is asked for."""
+    script = (
+        "import sys, runpy\n"
+        "sys.modules['psycopg'] = None\n"
+        "sys.argv = ['zhiwei', *sys.argv[1:]]\n"
+        "runpy.run_module('zhiwei', run_name='__main__')\n"
+    )
+    words = ("verify", "--data", str(tmp_path), "--database", "postgresql://h/d")
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert "pip install 'zhiwei[postgres]'" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from zhiwei.bench.answers import AnswerBook
 from zhiwei.bench.generator import Generator, Pace
 from zhiwei.bench.message import Framing
+from zhiwei.bench.over_http import HttpAnswerBook, as_http
 from zhiwei.bench.traffic import Plan, compose
 from zhiwei.bench.verdict import Verdict, judge
 
@@ -30,6 +31,8 @@ class Load:
     host: str = "127.0.0.1"
     #: Processes whose CPU time is counted as the server's.
     watched: tuple[int, ...] = ()
+    #: Where messages are posted as JSON; empty: ISO 8583.
+    http_path: str = ""
 
     def arguments(self) -> list[str]:
         """Write the run as the program's arguments; the same as what `read_arguments` reads."""
@@ -49,6 +52,7 @@ class Load:
             "run": plan.run,
             "header": plan.framing.header,
             "tpdu": plan.framing.tpdu.hex(),
+            "http": self.http_path,
         }
         words = [f"--{name}={value}" for name, value in told.items()]
         words += [f"--watch={pid}" for pid in self.watched]
@@ -74,6 +78,7 @@ def read_arguments(words: Sequence[str] | None = None) -> Load:
     parser.add_argument("--run", type=int, help="0-9999, in every RRN; default: from the clock")
     parser.add_argument("--header", choices=("2b", "4a"), default="2b")
     parser.add_argument("--tpdu", type=bytes.fromhex, default=b"")
+    parser.add_argument("--http", default="", help="post as JSON to this path, not ISO 8583")
     parser.add_argument("--watch", type=int, action="append", default=[], help="pid of the server")
     parser.add_argument("--no-retries", action="store_true", help="no repeats and reversals")
     told = parser.parse_args(words)
@@ -89,13 +94,17 @@ def read_arguments(words: Sequence[str] | None = None) -> Load:
         retries=not told.no_retries,
     )
     pace = Pace(told.seconds, told.rate, told.window, told.patience)
-    return Load(told.port, plan, pace, told.host, tuple(told.watch))
+    return Load(told.port, plan, pace, told.host, tuple(told.watch), told.http)
 
 
 def run(load: Load) -> Verdict:
     """Write the traffic, send it, and judge what came back."""
     traffic = compose(load.plan)
-    book = AnswerBook(traffic.rows, load.plan.run, load.plan.framing, traffic.repeat_of)
+    kind = AnswerBook
+    if load.http_path:
+        traffic = as_http(traffic, load.plan.framing.prefix_bytes, load.http_path)
+        kind = HttpAnswerBook
+    book = kind(traffic.rows, load.plan.run, load.plan.framing, traffic.repeat_of)
     generator = Generator(traffic, book, (load.host, load.port), load.pace, load.watched)
     # A collection in the middle of a run would be seen as the server's latency.
     gc.collect()

@@ -23,6 +23,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +45,6 @@ from zhiwei.bench.scenes import (
     REVERSALS_PER_MILLE,
     SCENES,
     STRIPE_PURCHASE,
-    Scene,
 )
 from zhiwei.bench.verdict import Verdict, quantile
 
@@ -129,7 +129,7 @@ def _one_decision(way: Way, cards: int) -> str:
     return "".join(
         [
             "\\set chance random(1, 1000)\n",
-            f"\\if :n = 0 or :chance > {REPEATS_PER_MILLE + REVERSALS_PER_MILLE}\n",
+            f"\\if :number = 0 or :chance > {REPEATS_PER_MILLE + REVERSALS_PER_MILLE}\n",
             *_sets(fresh),
             f"\\elif :chance > {REPEATS_PER_MILLE} and :mti = 200 and :amount > 0\n",
             *_sets(taken_back),
@@ -143,27 +143,18 @@ def _one_decision(way: Way, cards: int) -> str:
 
 def _drawn_scene() -> list[tuple[str, str]]:
     """Draw what is done, and for how much; a card without a chip is swiped instead of read."""
-    bounds: list[tuple[str, Scene]] = []
-    upto = 0
-    for scene in SCENES:
-        upto += scene.weight
-        bounds.append((f":drawn <= {upto}", scene))
-    swiped = f"((:card * 2654435761) >> 15) % 100 >= {CHIPLESS_FROM}"
-    by_stripe = " or ".join(
-        f"({':drawn > ' + str(low)} and {test})"
-        for low, (test, scene) in zip(
-            [0, *(sum(s.weight for s in SCENES[: i + 1]) for i in range(len(SCENES)))],
-            bounds,
-            strict=False,
-        )
-        if scene.name in BY_STRIPE
-    )
-    stripe = STRIPE_PURCHASE
-    swap = f"({swiped}) and ({by_stripe})"
+    highs = list(accumulate(scene.weight for scene in SCENES))
+    ranges = [
+        (f"(:drawn > {high - scene.weight} and :drawn <= {high})", scene)
+        for high, scene in zip(highs, SCENES, strict=True)
+    ]
+    has_no_chip = f"((:card * 2654435761) >> 15) % 100 >= {CHIPLESS_FROM}"
+    wants_chip = " or ".join(test for test, scene in ranges if scene.name in BY_STRIPE)
+    swiped = f"({has_no_chip}) and ({wants_chip})"
+    choices = [(swiped, STRIPE_PURCHASE), *ranges]
 
     def told(name: str) -> str:
-        values = [(test, int(getattr(scene, name))) for test, scene in bounds]
-        return _case([(swap, int(getattr(stripe, name))), *values], "0")
+        return _case([(test, int(getattr(scene, name))) for test, scene in choices], "0")
 
     return [
         ("mcc", told("mcc")),

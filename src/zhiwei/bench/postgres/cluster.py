@@ -26,7 +26,7 @@ from typing import Final, Self
 
 from zhiwei.bench.postgres.node import PORT, USER, Node, await_that
 from zhiwei.bench.postgres.programs import required_programs, servant
-from zhiwei.bench.postgres.reaper import watch_over
+from zhiwei.bench.postgres.reaper import processes_in, watch_over
 from zhiwei.bench.processes import ServerFailedError
 
 #: What makes an answer durable; the same for everybody who is compared.
@@ -151,13 +151,14 @@ class Cluster:
             raise ServerFailedError("no standby is left to be promoted")
         return max(self.standbys, key=Node.received)
 
-    def fail_over(self) -> Node:
+    def fail_over(self, new: Node | None = None) -> Node:
         """Promote the standby that has most and let the others follow it; return it.
 
-        Whoever was killed stays away until `heal`.
+        `new` is who was `chosen` before, where more has befallen the standbys since. Whoever was
+        killed stays away until `heal`.
         """
         self.reconnect_standbys()
-        new = self.chosen()
+        new = new or self.chosen()
         new.promote()
         self.primary = new
         for node in self.standbys:
@@ -197,14 +198,19 @@ class Cluster:
         """Kill what receives the log on the standbys, with all that it has not read yet.
 
         As a network does that never delivers. Each standby restarts by itself and has what it had
-        on its disk.
+        on its disk; who has most must be asked before (`chosen`).
         """
         for node in self.standbys:
             pid = node.receiver_pid()
             if pid is None:
                 continue
+            # A server whose child was killed ends all its children and starts anew.
+            before = set(processes_in(node.data)) - {node.pid}
             os.kill(pid, signal.SIGKILL)
-            await_that(f"{node.name}'s receiver is gone", lambda pid=pid: not _lives(pid))  # type: ignore[misc]  # the default binds the loop's value
+            await_that(
+                f"{node.name} starts anew",
+                lambda node=node, before=before: before.isdisjoint(processes_in(node.data)),  # type: ignore[misc]  # the defaults bind the loop's values
+            )
             node.await_answer()
 
     def waiting(self) -> list[int]:
@@ -251,7 +257,3 @@ def _state(pid: int) -> str:
 
 def _stands_still(pid: int) -> bool:
     return _state(pid) == "T"
-
-
-def _lives(pid: int) -> bool:
-    return _state(pid) not in ("", "Z")

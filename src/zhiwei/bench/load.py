@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import gc
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from zhiwei.bench.answers import AnswerBook
 from zhiwei.bench.generator import Generator, Pace
 from zhiwei.bench.message import Framing
 from zhiwei.bench.over_http import HttpAnswerBook, as_http
+from zhiwei.bench.processes import Server, ServerFailedError
 from zhiwei.bench.traffic import Plan, compose
 from zhiwei.bench.verdict import Verdict, judge
 
@@ -116,6 +118,21 @@ def run(load: Load) -> Verdict:
         gc.enable()
         gc.unfreeze()
     return judge(traffic, load.pace, seen)
+
+
+def run_apart(load: Load, server: Server) -> Verdict:
+    """Run the generator as a program of its own, so that its cost can be told from the server's.
+
+    Raises `ServerFailedError` with what it said, and what the server said last, where it fails.
+    """
+    command = [sys.executable, "-m", "zhiwei.bench.load", *load.arguments()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+    if done.returncode:
+        last = "\n".join(server.lines[-6:])
+        raise ServerFailedError(f"the load on {server.name} failed: {done.stderr[-600:]}\n{last}")
+    told = json.loads(done.stdout)
+    del told["clean"]
+    return Verdict(**told)
 
 
 def main() -> None:

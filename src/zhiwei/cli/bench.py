@@ -24,7 +24,7 @@ bench = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Rounds = Annotated[int, typer.Option(min=1, help="How often.")]
 #: Done, and the answer is no; as `cli.main` says.
-_EXIT_NO = 1
+EXIT_NO = 1
 
 
 def _fields(report: object) -> dict[str, object]:
@@ -42,7 +42,8 @@ def _plain(value: object) -> object:
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _print_json(document: object) -> None:
+def print_json(document: object) -> None:
+    """Print one JSON object and nothing else."""
     json.dump(document, sys.stdout, ensure_ascii=False)
     sys.stdout.write("\n")
 
@@ -85,7 +86,7 @@ def compare(
     options = dataclasses.replace(runs.QUICK if quick else runs.Options(), **chosen)
     found = runs.bench(options, Console(stderr=True))
     if as_json:
-        _print_json(found.everything())
+        print_json(found.everything())
     else:
         report.show(found, Console())
 
@@ -109,11 +110,11 @@ def crash(
     with on_progress("kill -9, and start again") as tell:
         found = crashes.crash(options, lambda one: tell(one.number, rounds))
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**_fields(found), "clean": found.is_clean})
     else:
         _tell_crashes(found)
     if not found.is_clean:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 def _tell_crashes(found: CrashReport) -> None:
@@ -153,11 +154,11 @@ def delivery(
             deliveries.DeliveryOptions(rounds=rounds, seed=seed), lambda done: tell(done, rounds)
         )
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**_fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -180,14 +181,14 @@ def races(
             contests.RaceOptions(rounds, requests, seed), lambda done: tell(done, rounds)
         )
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**_fields(found), "clean": found.is_clean})
     else:
         print(f"races: {found.rounds:,} of {requests} requests each, room for one")
         for approved, times in sorted(found.approvals.items()):
             print(f"approvals {approved}: {times:,} times")
         print(f"unanswered: {found.unanswered}")
     if not found.is_clean:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -212,11 +213,11 @@ def sequences(
             lives.SequenceOptions(count, seed, processes), lambda done: tell(done, count)
         )
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**_fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -241,11 +242,11 @@ def fuzz(
             lambda share: tell(int(share * 1000), 1000),
         )
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**_fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -270,11 +271,11 @@ def alerts(
             texts.AlertOptions(rate, seconds, cards), lambda done: tell(done, count)
         )
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
+        print_json({**_fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
     else:
         print("\n".join(found.lines()))
     if not (found.is_clean and found.is_in_time):
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -295,11 +296,11 @@ def inbound(
     with on_progress("forged messages") as tell:
         found = forging.inbound(forging.InboundOptions(count, seed), lambda done: tell(done, count))
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**_fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -323,11 +324,11 @@ def preview(
             previewing.PreviewOptions(decisions, seed), lambda done: tell(done, count)
         )
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
+        print_json({**_fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
     else:
         print("\n".join(found.lines()))
     if not (found.is_clean and found.is_in_time):
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -347,8 +348,8 @@ def pages(
     with on_progress("pages") as tell:
         found = measure_pages(decisions, tries, tell)
     if as_json:
-        _print_json({**_fields(found), "in_time": found.is_in_time})
+        print_json({**_fields(found), "in_time": found.is_in_time})
     else:
         print("\n".join(found.lines()))
     if not found.is_in_time:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)

@@ -147,13 +147,13 @@ def question_of(asked: Authorization) -> Question:
 async def decide(connection: psycopg.AsyncConnection[Any], question: Question) -> str:
     """Ask, judge and write in one transaction; return the response code."""
     key = card_key(question.pan)
-    async with connection.transaction(), connection.cursor() as cursor:
-        await cursor.execute(LOCK, (key,))
-        row = await cursor.fetchone()
+    async with connection.transaction():
+        locked = await connection.execute(LOCK, (key,))
+        found = await connection.execute(EARLIER, (key, [question.identity, question.original]))
+        row = await locked.fetchone()
         if row is None:
             return "14"
-        await cursor.execute(EARLIER, (key, [question.identity, question.original]))
-        earlier = {one[0]: one for one in await cursor.fetchall()}
+        earlier = {one[0]: one for one in await found.fetchall()}
         same = earlier.get(question.identity)
         if same is not None:
             return str(same[3]) if same[2] == question.amount else "94"
@@ -167,5 +167,5 @@ async def decide(connection: psycopg.AsyncConnection[Any], question: Question) -
         told = (question.identity, question.mti, question.processing, question.amount, code)
         decision = (key, version, *told, code == "00", now)
         update = (version, *file.counters(), key)
-        await cursor.execute(WRITE, (*update, *decision, key, version, owed))
+        await connection.execute(WRITE, (*update, *decision, key, version, owed))
         return code

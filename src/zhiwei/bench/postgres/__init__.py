@@ -1,1 +1,1 @@
-"""PostgreSQL on this machine for tests and benches: clusters that come and go, rivals, failovers."""
+"""PostgreSQL on this machine for tests and benches: clusters, rivals, failovers."""

@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster of one's own: a primary, standbys where wanted, and everything that befalls it.
+"""A PostgreSQL cluster of one's own: a primary, standbys, and everything that befalls them.
 
     with Cluster.make(standbys=2) as cluster:
         connect(cluster.url())
@@ -233,7 +233,7 @@ class Cluster:
     def _signal_waiting(self, query: str) -> int:
         told = 0
         for pid in self.waiting():
-            told += self.primary.ask(query, (pid,)) == [(True,)]  # type: ignore[arg-type]  # one of the two above
+            told += self.primary.ask(query, (pid,)) == [(True,)]
         return told
 
 

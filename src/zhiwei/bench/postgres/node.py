@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final
 
 from zhiwei.bench.postgres.programs import required_programs, run_program, servant
 from zhiwei.bench.postgres.reaper import end_all, processes_in
@@ -83,7 +83,9 @@ class Node:
         """Become a standby of `primary`, as a fresh copy of it; what was here is gone."""
         shutil.rmtree(self.data, ignore_errors=True)
         source = f"{primary.dsn()} application_name={self.name}"
-        self._run("pg_basebackup", "-D", self.data, "-R", "-X", "stream", "-c", "fast", "-d", source)
+        self._run(
+            "pg_basebackup", "-D", self.data, "-R", "-X", "stream", "-c", "fast", "-d", source
+        )
 
     def start(self) -> None:
         """Start the server and wait until it answers.
@@ -130,7 +132,7 @@ class Node:
         return ""
 
     def ask(
-        self, query: LiteralString, values: tuple[object, ...] = (), *, database: str = "postgres"
+        self, query: str, values: tuple[object, ...] = (), *, database: str = "postgres"
     ) -> list[tuple[Any, ...]]:
         """Ask the server one thing over a connection of its own; return the rows.
 
@@ -142,13 +144,13 @@ class Node:
         with psycopg.connect(
             self.dsn(database), autocommit=True, options=options, connect_timeout=10
         ) as connection:
-            cursor = connection.execute(query, values or None)
+            cursor = connection.execute(query.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
     def make_database(self, name: str) -> str:
         """Make an empty database; return its URL."""
         assert name.isidentifier(), name
-        self.ask(cast("LiteralString", f"create database {name}"))
+        self.ask(f"create database {name}")
         return self.url(name)
 
     def kill(self) -> None:
@@ -202,7 +204,7 @@ class Node:
         """As a standby: follow another primary from now on."""
         source = f"{primary.dsn()} application_name={self.name}"
         assert "'" not in source, source
-        self.ask(cast("LiteralString", f"alter system set primary_conninfo = '{source}'"))
+        self.ask(f"alter system set primary_conninfo = '{source}'")
         self.ask("select pg_reload_conf()")
 
     def receiver_pid(self) -> int | None:

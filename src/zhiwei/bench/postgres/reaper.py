@@ -52,7 +52,7 @@ def end_all(folder: Path) -> None:
 
 def watch_over(folder: Path) -> subprocess.Popen[bytes]:
     """Start a reaper for a folder; closing its `stdin`, or dying, takes the folder down."""
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - this very file
         [sys.executable, "-I", "-S", __file__, str(folder)],
         stdin=subprocess.PIPE,
         start_new_session=True,

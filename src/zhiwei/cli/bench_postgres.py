@@ -1,0 +1,66 @@
+"""`zhiwei bench postgres` and `zhiwei bench failover`: beyond one machine, measured and broken."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from zhiwei.cli.bench import EXIT_NO, Json, print_json
+
+
+def postgres(
+    quick: Annotated[bool, typer.Option(help="One short round, for a look in between.")] = False,
+    as_json: Json = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Interleaved rounds.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Length of one run.")] = None,
+    cards: Annotated[int | None, typer.Option(min=64, help="Cards in each database.")] = None,
+    contenders: Annotated[
+        str | None, typer.Option(help="Of zhiwei, fastapi, plpgsql; with commas.")
+    ] = None,
+) -> None:
+    """Run ours on PostgreSQL and its rivals in turn, and judge by what is required.
+
+    The rivals: a service by hand (FastAPI + psycopg, one transaction for each authorization), and a
+    PL/pgSQL function driven by pgbench. Each has a PostgreSQL of its own, all set alike and
+    durable. Exit code 1 where something that is required was not met, or not measured.
+
+    Example: `zhiwei bench postgres --quick --contenders fastapi,plpgsql`
+    """
+    from zhiwei.bench.postgres import compare, standing
+
+    told: dict[str, Any] = {
+        "rounds": rounds,
+        "seconds": seconds,
+        "cards": cards,
+        "contenders": None if contenders is None else _named(contenders),
+    }
+    chosen = {name: value for name, value in told.items() if value is not None}
+    options = dataclasses.replace(compare.QUICK if quick else compare.Options(), **chosen)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("clusters", total=None)
+
+        def say(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total or None)
+
+        found = compare.Comparison(options, say).run()
+    if as_json:
+        print_json(found.everything())
+    else:
+        standing.show(found, Console())
+    if not found.is_met:
+        raise typer.Exit(EXIT_NO)
+
+
+def _named(text: str) -> tuple[str, ...]:
+    """Read names with commas between them; refuses a name that nobody has."""
+    from zhiwei.bench.postgres.field import FIELD
+
+    names = tuple(filter(None, text.split(",")))
+    strangers = [name for name in names if name not in FIELD]
+    if strangers or not names:
+        raise typer.BadParameter(f"`{text[:60]}`: name some of {', '.join(FIELD)}, with commas")
+    return names

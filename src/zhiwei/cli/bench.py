@@ -27,7 +27,7 @@ Rounds = Annotated[int, typer.Option(min=1, help="How often.")]
 EXIT_NO = 1
 
 
-def _fields(report: object) -> dict[str, object]:
+def fields(report: object) -> dict[str, object]:
     """A report by its fields; `dataclasses.asdict` cannot take a Counter apart."""
     names = [one.name for one in dataclasses.fields(report)]  # type: ignore[arg-type]  # it is one
     return {name: _plain(getattr(report, name)) for name in names}
@@ -36,7 +36,7 @@ def _fields(report: object) -> dict[str, object]:
 def _plain(value: object) -> object:
     """A value as JSON has it."""
     if dataclasses.is_dataclass(value):
-        return _fields(value)
+        return fields(value)
     if isinstance(value, dict):
         return {str(key): _plain(one) for key, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
@@ -110,7 +110,7 @@ def crash(
     with on_progress("kill -9, and start again") as tell:
         found = crashes.crash(options, lambda one: tell(one.number, rounds))
     if as_json:
-        print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**fields(found), "clean": found.is_clean})
     else:
         _tell_crashes(found)
     if not found.is_clean:
@@ -154,7 +154,7 @@ def delivery(
             deliveries.DeliveryOptions(rounds=rounds, seed=seed), lambda done: tell(done, rounds)
         )
     if as_json:
-        print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
@@ -181,7 +181,7 @@ def races(
             contests.RaceOptions(rounds, requests, seed), lambda done: tell(done, rounds)
         )
     if as_json:
-        print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**fields(found), "clean": found.is_clean})
     else:
         print(f"races: {found.rounds:,} of {requests} requests each, room for one")
         for approved, times in sorted(found.approvals.items()):
@@ -213,7 +213,7 @@ def sequences(
             lives.SequenceOptions(count, seed, processes), lambda done: tell(done, count)
         )
     if as_json:
-        print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
@@ -242,7 +242,7 @@ def fuzz(
             lambda share: tell(int(share * 1000), 1000),
         )
     if as_json:
-        print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
@@ -271,7 +271,7 @@ def alerts(
             texts.AlertOptions(rate, seconds, cards), lambda done: tell(done, count)
         )
     if as_json:
-        print_json({**_fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
+        print_json({**fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
     else:
         print("\n".join(found.lines()))
     if not (found.is_clean and found.is_in_time):
@@ -296,7 +296,7 @@ def inbound(
     with on_progress("forged messages") as tell:
         found = forging.inbound(forging.InboundOptions(count, seed), lambda done: tell(done, count))
     if as_json:
-        print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
@@ -324,7 +324,7 @@ def preview(
             previewing.PreviewOptions(decisions, seed), lambda done: tell(done, count)
         )
     if as_json:
-        print_json({**_fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
+        print_json({**fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
     else:
         print("\n".join(found.lines()))
     if not (found.is_clean and found.is_in_time):
@@ -348,7 +348,7 @@ def pages(
     with on_progress("pages") as tell:
         found = measure_pages(decisions, tries, tell)
     if as_json:
-        print_json({**_fields(found), "in_time": found.is_in_time})
+        print_json({**fields(found), "in_time": found.is_in_time})
     else:
         print("\n".join(found.lines()))
     if not found.is_in_time:

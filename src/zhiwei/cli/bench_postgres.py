@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from zhiwei.cli.bench import EXIT_NO, Json, print_json
+from zhiwei.cli.bench import EXIT_NO, Json, fields, print_json
+from zhiwei.cli.progress import on_progress
 
 
 def postgres(
@@ -52,6 +53,44 @@ def postgres(
     else:
         standing.show(found, Console())
     if not found.is_met:
+        raise typer.Exit(EXIT_NO)
+
+
+def failover(
+    rounds: Annotated[int, typer.Option(min=0, help="How often the primary is killed.")] = 50,
+    partitions: Annotated[
+        int, typer.Option(min=0, help="How often the standbys are cut off, in five ways.")
+    ] = 20,
+    rate: Annotated[int, typer.Option(min=50, help="Messages a second meanwhile.")] = 400,
+    seed: Annotated[int, typer.Option(help="Draws the order and the instants.")] = 1,
+    by_hand: Annotated[
+        bool,
+        typer.Option("--by-hand", help="A service by hand in our place, to see what is found."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Kill PostgreSQL's primary under load and promote a standby; cut standbys off, cancel commits.
+
+    A primary with two synchronous standbys. 0 acknowledged decisions may be lost, 0 counted twice,
+    0 approved while no standby has them; else exit code 1. What a round shows is told as it ends.
+
+    Example: `zhiwei bench failover --rounds 5 --partitions 5`
+    """
+    from zhiwei.bench.postgres import failover as failing
+
+    if not rounds + partitions:
+        raise typer.BadParameter("nothing is to be done: at least one round or partition")
+    options = failing.FailoverOptions(
+        rounds=rounds, partitions=partitions, rate=rate, seed=seed, by_hand=by_hand
+    )
+    with on_progress("primaries lost, standbys cut off") as tell:
+        found = failing.failover(options, lambda one: tell(one.number, rounds + partitions))
+    if as_json:
+        gaps = {"p50": found.gap_seconds(0.5), "p99": found.gap_seconds(0.99)}
+        print_json({**fields(found), "gap_seconds": gaps, "clean": found.is_clean})
+    else:
+        print("\n".join(found.lines()))
+    if not found.is_clean:
         raise typer.Exit(EXIT_NO)
 
 

@@ -12,6 +12,7 @@ HOST:PORT`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import queue
 import signal
@@ -151,10 +152,14 @@ class Desk:
 
     def __init__(self, dsn: str) -> None:
         """Connect; every statement is prepared at its first use."""
-        self._connection: Final = psycopg.connect(dsn, prepare_threshold=0)
+        self._dsn: Final = dsn
+        self._connection = psycopg.connect(dsn, prepare_threshold=0)
 
     def answer(self, body: bytes) -> bytes:
-        """Decide a message, durably, and write its answer; try a lost race for a repeat again."""
+        """Decide a message, durably, and write its answer; try a lost race for a repeat again.
+
+        Without a database the answer is 91, and the next message tries a new connection.
+        """
         offsets = offsets_of(body, 90)
         question = Question.read(body, offsets)
         for _ in range(3):
@@ -162,7 +167,15 @@ class Desk:
                 return written(body, offsets, self._decide(question))
             except psycopg.errors.UniqueViolation:
                 self._connection.rollback()
+            except psycopg.OperationalError:
+                self._connect_anew()
+                return written(body, offsets, "91")
         return written(body, offsets, "96")
+
+    def _connect_anew(self) -> None:
+        self._connection.close()
+        with contextlib.suppress(psycopg.OperationalError):
+            self._connection = psycopg.connect(self._dsn, prepare_threshold=0, connect_timeout=3)
 
     def _decide(self, question: Question) -> str:
         """Ask, judge and write in one transaction; return the response code."""
@@ -230,8 +243,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dsn", required=True)
     parser.add_argument("--cards", type=int, default=10_000)
+    parser.add_argument("--filled", action="store_true", help="the tables are there already")
     told = parser.parse_args()
-    fill(told.dsn, told.cards)
+    if not told.filled:
+        fill(told.dsn, told.cards)
     jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
     for _ in range(THREADS):
         threading.Thread(target=work, args=(told.dsn, jobs), daemon=True).start()

@@ -76,15 +76,20 @@ class Stage:
         return self.stack.enter_context(Cluster.make(self.folder, settings=ROOMY))
 
 
+def required_serve_option() -> None:
+    """See that our server can be served from a database; raises `ServerFailedError` if not."""
+    from zhiwei.cli.serve import serve  # noqa: PLC0415 - asked for its options only
+
+    if "database" not in inspect.signature(serve).parameters:
+        raise ServerFailedError("this version has no `zhiwei serve --database`")
+
+
 def ours(stage: Stage) -> list[Entry]:
     """Our server on PostgreSQL: with full windows, and with 64 messages in flight.
 
     Raises `ServerFailedError` where this version cannot be served from a database.
     """
-    from zhiwei.cli.serve import serve  # noqa: PLC0415 - asked for its options only
-
-    if "database" not in inspect.signature(serve).parameters:
-        raise ServerFailedError("this version has no `zhiwei serve --database`")
+    required_serve_option()
     cluster = stage.cluster()
     url = cluster.primary.make_database(_DATABASE)
     data = stage.folder / "ours"

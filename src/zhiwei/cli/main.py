@@ -43,8 +43,8 @@ app = typer.Typer(
 )
 for command in (serve, demo, simulate, decide, verify, export, backup, texts, enter):
     app.command()(command)
-for command in (failover, postgres):
-    bench.command()(command)
+bench.command()(postgres)
+bench.command()(failover)
 app.command("import")(take_in)
 app.add_typer(keys, name="keys")
 app.add_typer(operators, name="operators")

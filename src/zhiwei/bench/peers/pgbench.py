@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import accumulate
@@ -89,9 +90,11 @@ def key_of_number(card: int) -> bytes:
     return hashlib.sha256(card.to_bytes(8, "big")).digest()
 
 
-def prepare(node: Node, database: str, cards: int) -> None:
+def prepare(
+    node: Node, database: str, cards: int, key_of: Callable[[int], bytes] = key_of_number
+) -> None:
     """Make tables, cards and function in a database."""
-    fill(node.dsn(database), cards, key_of_number)
+    fill(node.dsn(database), cards, key_of)
     with psycopg.connect(node.dsn(database)) as connection:
         function = files("zhiwei.bench.peers").joinpath("decide.sql").read_text()
         connection.execute(function.encode())

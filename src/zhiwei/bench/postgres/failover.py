@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -149,6 +149,15 @@ class FailoverReport:
         return told
 
 
+def kinds_of(options: FailoverOptions, rng: random.Random) -> list[str]:
+    """Draw an order of kills and partitions; the ways of a partition take turns."""
+    turns = list(PARTITIONS)
+    kinds = [turns[n % len(turns)] for n in range(options.partitions)]
+    kinds += [KILL] * options.rounds
+    rng.shuffle(kinds)
+    return kinds
+
+
 class FailoverTest:
     """Rounds of loss and questions on one cluster, one server and one database."""
 
@@ -158,13 +167,18 @@ class FailoverTest:
         cluster: Cluster,
         subject: Subject,
         say: Callable[[Round], None] = lambda _one: None,
+        kinds: Sequence[str] = (),
     ) -> None:
-        """Plan the work; `say` is told of each round as it ends."""
+        """Plan the work; `say` is told of each round as it ends.
+
+        `kinds` are what befalls, round by round, instead of what the options ask for.
+        """
         self._options: Final = options
         self._cluster: Final = cluster
         self._subject: Final = subject
         self._say: Final = say
         self._random: Final = random.Random(options.seed)  # noqa: S311 - a schedule, not a secret
+        self._kinds: Final = kinds or kinds_of(options, self._random)
         self._ledger: Final = Ledger()
         self._framing: Final = Framing()
 
@@ -175,7 +189,7 @@ class FailoverTest:
         self._cluster.await_standbys()
         server = self._subject.start()
         try:
-            for number, kind in enumerate(self._kinds(), 1):
+            for number, kind in enumerate(self._kinds, 1):
                 one = Round(number, kind)
                 report.rounds.append(one)
                 self._round(one, server)
@@ -186,14 +200,6 @@ class FailoverTest:
         report.examination = self._subject.examine(self._ledger)
         report.verify_code, report.verify_words = self._subject.verify()
         return report
-
-    def _kinds(self) -> list[str]:
-        """Kills and partitions in an order that is drawn."""
-        turns = list(PARTITIONS)
-        kinds = [turns[n % len(turns)] for n in range(self._options.partitions)]
-        kinds += [KILL] * self._options.rounds
-        self._random.shuffle(kinds)
-        return kinds
 
     def _round(self, one: Round, server: Server) -> None:
         """Send while it befalls, look for what was answered, ask again, book the answers."""

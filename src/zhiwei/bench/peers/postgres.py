@@ -172,8 +172,12 @@ class Desk:
                 return written(body, offsets, "91")
         return written(body, offsets, "96")
 
-    def _connect_anew(self) -> None:
+    def close(self) -> None:
+        """Let go of the connection."""
         self._connection.close()
+
+    def _connect_anew(self) -> None:
+        self.close()
         with contextlib.suppress(psycopg.OperationalError):
             self._connection = psycopg.connect(self._dsn, prepare_threshold=0, connect_timeout=3)
 

@@ -156,12 +156,13 @@ def test_who_waits_is_frozen(stage: Stage) -> None:
     assert entries[0].run(1).sent > 0
 
 
-def test_ours_says_when_it_is_not_there(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ours_says_when_it_is_not_there(stage: Stage, tmp_path: Path) -> None:
     """A version without a store on PostgreSQL is told apart from one that failed."""
-
-    def serve() -> None:
-        """A command without the option."""
-
-    monkeypatch.setattr("zhiwei.cli.serve.serve", serve)
-    with pytest.raises(ServerFailedError, match="no `zhiwei serve --database`"):
-        ours(stage)
+    package = tmp_path / "zhiwei"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text("print('Usage: zhiwei serve --data PATH')")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contenders, "python_path", lambda: {"PYTHONPATH": str(tmp_path)})
+        with pytest.raises(ServerFailedError, match="no `zhiwei serve --database`"):
+            ours(stage)

@@ -6,8 +6,9 @@ server, so that one's checkpoints and vacuums are never in another's figures.
 
 from __future__ import annotations
 
-import inspect
 import itertools
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -78,9 +79,12 @@ class Stage:
 
 def required_serve_option() -> None:
     """See that our server can be served from a database; raises `ServerFailedError` if not."""
-    from zhiwei.cli.serve import serve  # noqa: PLC0415 - asked for its options only
-
-    if "database" not in inspect.signature(serve).parameters:
+    command = [sys.executable, "-m", "zhiwei", "serve", "--help"]
+    environment = {**os.environ, **contenders.python_path(), "COLUMNS": "200"}
+    told = subprocess.run(  # noqa: S603 - our own program
+        command, capture_output=True, text=True, check=False, env=environment
+    )
+    if "--database" not in told.stdout:
         raise ServerFailedError("this version has no `zhiwei serve --database`")
 
 

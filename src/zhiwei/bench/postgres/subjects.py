@@ -55,7 +55,6 @@ class Ours:
         required_serve_option()
         self._data: Final = folder / "ours"
         self._url = ""
-        self._seen_position = 0
 
     def prepare(self, cluster: Cluster, cards: int) -> None:
         """Register cards by commands, so that every card can be replayed."""
@@ -68,21 +67,17 @@ class Ours:
         return contenders.ours(self._data, more=("--database", self._url)).server
 
     def missing(self, frames: Sequence[bytes]) -> list[int]:
-        """Look for each message's retrieval reference in the journal, among what is new."""
-        known: set[str] = set()
+        """Look for each message's retrieval reference in the journal, from its newest entry on."""
+        wanted = {rrn_of(frame): index for index, frame in enumerate(frames)}
+        position = 0
         with reading(self._data, self._url) as reader:
-            position, newest = 0, self._seen_position
-            while page := reader.recent(before=position, after=self._seen_position, limit=_PAGE):
+            while wanted and (page := reader.recent(before=position, limit=_PAGE)):
                 position = min(row.position for row in page)
-                newest = max(newest, *(row.position for row in page))
-                known.update(
-                    row.entry.command.request.rrn
-                    for row in page
-                    if row.entry.command.request is not None
-                )
-        # Entries of one server stand in the order of their commits, those of several nearly so.
-        self._seen_position = max(0, newest - _PAGE)
-        return [index for index, frame in enumerate(frames) if rrn_of(frame) not in known]
+                for row in page:
+                    request = row.entry.command.request
+                    if request is not None:
+                        wanted.pop(request.rrn, None)
+        return sorted(wanted.values())
 
     def examine(self, ledger: Ledger) -> Examination:
         """Compare journal and counters."""

@@ -119,7 +119,8 @@ class Cluster:
 
     def take_down(self) -> None:
         """End every process and remove the folder; may be called twice."""
-        for node in self.nodes:
+        # Standbys first: whoever loses its primary looks for it for a while.
+        for node in reversed(self.nodes):
             node.stop(at_once=True)
         assert self._reaper.stdin is not None
         self._reaper.stdin.close()

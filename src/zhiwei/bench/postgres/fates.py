@@ -14,6 +14,10 @@ from zhiwei.bench.postgres.cluster import Cluster
 _BEAT_SECONDS: Final = 0.02
 
 
+#: Of all partitions, those that last longer than a server's patience.
+_LONG_SHARE: Final = 0.25
+
+
 @dataclass
 class Fate:
     """What befell, with instants of the monotonic clock in nanoseconds; 0 = it did not."""
@@ -97,7 +101,8 @@ FATES: Final = {KILL: killed, **PARTITIONS}
 
 
 def _a_while(rng: random.Random) -> float:
-    return rng.uniform(0.4, 1.5)
+    """Draw seconds: mostly few, now and then more than anybody waits for a commit."""
+    return rng.uniform(6.0, 12.0) if rng.random() < _LONG_SHARE else rng.uniform(0.4, 1.5)
 
 
 def _cut(cluster: Cluster, fate: Fate) -> None:

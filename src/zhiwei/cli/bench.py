@@ -166,11 +166,15 @@ def races(
     rounds: Rounds = 1_000,
     requests: Annotated[int, typer.Option(min=2, help="Requests at once.")] = 64,
     seed: Annotated[int, typer.Option(help="Draws the order of the requests.")] = 1,
+    servers: Annotated[
+        int, typer.Option(min=1, max=16, help="More than one share a database of PostgreSQL.")
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Send many requests at once for one card with room for one; one must win.
 
-    Exit code 1 where a race had another end.
+    With several servers the requests are spread over them. Exit code 1 where a race had another
+    end.
 
     Example: `zhiwei bench races --rounds 100`
     """
@@ -178,7 +182,7 @@ def races(
 
     with on_progress("races") as tell:
         found = contests.races(
-            contests.RaceOptions(rounds, requests, seed), lambda done: tell(done, rounds)
+            contests.RaceOptions(rounds, requests, seed, servers), lambda done: tell(done, rounds)
         )
     if as_json:
         print_json({**fields(found), "clean": found.is_clean})

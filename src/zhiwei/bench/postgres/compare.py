@@ -24,8 +24,8 @@ from zhiwei.bench.report import Series, machine
 
 #: What the report says about every cluster.
 _TOLD: Final = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size")
-#: Ways of the rivals whose latency at half load says nothing: a turn of 32 is one latency.
-_NO_HALF: Final = frozenset({"plpgsql-pipelined", "plpgsql-batched"})
+#: Whose latency at half load says nothing, or is not asked for: a turn of 32 is one latency.
+_NO_HALF: Final = frozenset({"plpgsql-pipelined", "plpgsql-batched", "zhiwei-two"})
 
 
 @dataclass(frozen=True)

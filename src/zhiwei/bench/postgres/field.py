@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Final
 
 import httpx
 
+from zhiwei.assemble import VAULT_FILE_NAME
 from zhiwei.bench import contenders
 from zhiwei.bench.generator import Pace
 from zhiwei.bench.load import Load, run_apart
@@ -28,7 +31,7 @@ from zhiwei.bench.postgres.cluster import ROOMY, Cluster
 from zhiwei.bench.postgres.node import await_that
 from zhiwei.bench.processes import Server, ServerFailedError, freeze, start, thaw
 from zhiwei.bench.traffic import Plan
-from zhiwei.bench.verdict import Verdict
+from zhiwei.bench.verdict import Verdict, together
 
 #: In flight at once where everybody is compared at the same: connections with one message each.
 FEW_IN_FLIGHT: Final = 64
@@ -89,7 +92,7 @@ def required_serve_option() -> None:
 
 
 def ours(stage: Stage) -> list[Entry]:
-    """Our server on PostgreSQL: with full windows, and with 64 messages in flight.
+    """Our server on PostgreSQL: full windows, 64 messages in flight, and two servers at once.
 
     Raises `ServerFailedError` where this version cannot be served from a database.
     """
@@ -98,15 +101,40 @@ def ours(stage: Stage) -> list[Entry]:
     url = cluster.primary.make_database(_DATABASE)
     data = stage.folder / "ours"
     populate(data, stage.cards, database=url)
-    contender = contenders.ours(data, more=("--database", url))
-    contender.server.others = (cluster.primary.pid,)
-    stage.stack.callback(contender.take_down)
-    return [
-        _over_the_wire(stage, "zhiwei", "zhiwei, 64 in flight on each of 16", contender.server),
-        _over_the_wire(
-            stage, "zhiwei-64", "zhiwei, 64 in flight", contender.server, (FEW_IN_FLIGHT, 1)
-        ),
-    ]
+    first, second = serve_together(data, url, 2, stage.stack)
+    first.others = (cluster.primary.pid,)
+    full = _over_the_wire(stage, "zhiwei", "zhiwei, 64 in flight on each of 16", first)
+    few = _over_the_wire(stage, "zhiwei-64", "zhiwei, 64 in flight", first, (FEW_IN_FLIGHT, 1))
+    other = _over_the_wire(stage, "zhiwei-second", "zhiwei", second, (8, 64))
+    half = _over_the_wire(stage, "zhiwei-first", "zhiwei", first, (8, 64))
+
+    def both(seconds: float, rate: int) -> Verdict:
+        with ThreadPoolExecutor(2) as generators:
+            runs = generators.map(lambda one: one.measure(seconds, rate // 2), (half, other))
+            return together(list(runs))
+
+    label = "zhiwei, two servers on one database"
+    two = Entry("zhiwei-two", label, full.in_flight, (*full.pids, *other.pids), both)
+    return [full, few, two]
+
+
+def serve_together(data: Path, url: str, servers: int, stack: ExitStack) -> list[Server]:
+    """Start so many servers on one database whose key is in `data`; taken down with `stack`.
+
+    Each has a data directory of its own with the same key; the first one sends the messages.
+    """
+    running = []
+    for number in range(1, servers + 1):
+        own, more = data, ["--database", url]
+        if number > 1:
+            own = data.with_name(f"{data.name}-{number}")
+            own.mkdir(mode=0o700)
+            shutil.copy(data / VAULT_FILE_NAME, own)
+            more.append("--without-messages")
+        contender = contenders.ours(own, name=f"zhiwei-{number}", more=tuple(more))
+        stack.callback(contender.take_down)
+        running.append(contender.server)
+    return running
 
 
 def fastapi(stage: Stage) -> list[Entry]:

@@ -60,9 +60,17 @@ def python_path(folder: Path | None = None) -> dict[str, str]:
 
 
 def ours(
-    data: Path, *, name: str = "zhiwei", package: Path | None = None, more: tuple[str, ...] = ()
+    data: Path,
+    *,
+    name: str = "zhiwei",
+    package: Path | None = None,
+    more: tuple[str, ...] = (),
+    place: Path | None = None,
 ) -> Contender:
-    """(a) Our server, durable, with all its doors, on a data directory; `more` are options."""
+    """(a) Our server, durable, with all its doors, on a data directory; `more` are options.
+
+    `place` is the folder that it works in (default: ours); `data` is absolute then.
+    """
     server = start(
         name,
         [
@@ -72,6 +80,7 @@ def ours(
         ],
         LISTENING,
         environment=python_path(package),
+        place=place,
     )
     return Contender(name, "zhiwei, durable", server)
 

@@ -141,8 +141,11 @@ def start(
     patience_seconds: float = 60,
     environment: Mapping[str, str] | None = None,
     others: tuple[int, ...] = (),
+    place: Path | None = None,
 ) -> Server:
     """Start a program and wait for a line that matches `listening`, whose group 1 is the port.
+
+    `place` is the folder that it works in (default: ours).
 
     Raises `ServerFailedError` with the last lines where it ends or stays silent instead.
     """
@@ -153,6 +156,7 @@ def start(
         text=True,
         errors="replace",
         env={**os.environ, **(environment or {})},
+        cwd=place,
     )
     lines: list[str] = []
     heard: queue.SimpleQueue[str | None] = queue.SimpleQueue()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from zhiwei.bench import contenders
 from zhiwei.bench.postgres.cluster import DURABLE, ROOMY
 from zhiwei.bench.postgres.field import FIELD, Entry, Stage
 from zhiwei.bench.postgres.programs import required_programs, run_program
+from zhiwei.bench.postgres.reaper import reaped
 from zhiwei.bench.postgres.standing import Standing
 from zhiwei.bench.processes import ServerFailedError, freeze
 from zhiwei.bench.report import Series, machine
@@ -60,15 +60,11 @@ class Comparison:
         """Measure everything; cleans up whatever happens."""
         self._standing.settings.update({"PostgreSQL": _version()})
         self._standing.settings.update({key: {**DURABLE, **ROOMY}[key] for key in _TOLD})
-        folder = contenders.scratch_folder()
-        self._standing.machine["disk"] = contenders.file_system_of(str(folder))
         is_compiled = contenders.is_compiled()
         self._standing.machine["hot modules"] = "compiled" if is_compiled else "plain Python"
-        try:
-            with ExitStack() as stack:
-                self._measure(Stage(folder, self._options.cards, self._options.seed, stack))
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with reaped(contenders.scratch_folder()) as folder, ExitStack() as stack:
+            self._standing.machine["disk"] = contenders.file_system_of(str(folder))
+            self._measure(Stage(folder, self._options.cards, self._options.seed, stack))
         return self._standing
 
     def _measure(self, stage: Stage) -> None:

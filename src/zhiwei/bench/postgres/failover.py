@@ -13,7 +13,6 @@ and asks again. An approval is one: it may not be given while no standby has it.
 from __future__ import annotations
 
 import random
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from zhiwei.bench.ledger import Answer, Examination, Ledger
 from zhiwei.bench.message import Framing
 from zhiwei.bench.postgres.cluster import Cluster
 from zhiwei.bench.postgres.fates import FATES, KILL, PARTITIONS, Fate
+from zhiwei.bench.postgres.reaper import reaped
 from zhiwei.bench.postgres.subjects import ByHand, Ours, Subject
 from zhiwei.bench.processes import Server
 from zhiwei.bench.traffic import Plan, Traffic, compose
@@ -305,10 +305,7 @@ def failover(
     options: FailoverOptions, say: Callable[[Round], None] = lambda _one: None
 ) -> FailoverReport:
     """Run the failover test on a cluster of its own, and remove it."""
-    folder = contenders.scratch_folder()
-    try:
+    with reaped(contenders.scratch_folder()) as folder:
         subject: Subject = ByHand() if options.by_hand else Ours(folder)
         with Cluster.make(folder, standbys=2) as cluster:
             return FailoverTest(options, cluster, subject, say).run()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -131,7 +131,9 @@ def serve_together(data: Path, url: str, servers: int, stack: ExitStack) -> list
             own.mkdir(mode=0o700)
             shutil.copy(data / VAULT_FILE_NAME, own)
             more.append("--without-messages")
-        contender = contenders.ours(own, name=f"zhiwei-{number}", more=tuple(more))
+        contender = contenders.ours(
+            own, name=f"zhiwei-{number}", more=tuple(more), place=data.parent
+        )
         stack.callback(contender.take_down)
         running.append(contender.server)
     return running
@@ -156,6 +158,7 @@ def fastapi(stage: Stage) -> list[Entry]:
             "ZHIWEI_PEER_DSN": dsn,
             "ZHIWEI_PEER_CONNECTIONS": str(SERVICE_CONNECTIONS),
         },
+        place=stage.folder,
         others=(cluster.primary.pid,),
     )
     stage.stack.callback(server.stop)

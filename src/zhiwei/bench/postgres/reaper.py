@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +59,18 @@ def watch_over(folder: Path) -> subprocess.Popen[bytes]:
         start_new_session=True,
         cwd="/",
     )
+
+
+@contextlib.contextmanager
+def reaped(folder: Path) -> Iterator[Path]:
+    """Use a folder; at the end, or when this process is killed, all in it is ended and removed."""
+    watcher = watch_over(folder)
+    try:
+        yield folder
+    finally:
+        assert watcher.stdin is not None
+        watcher.stdin.close()
+        watcher.wait()
 
 
 def main() -> None:

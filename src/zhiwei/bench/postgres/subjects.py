@@ -64,7 +64,9 @@ class Ours:
 
     def start(self) -> Server:
         """Start the server; it finds the primary by itself."""
-        return contenders.ours(self._data, more=("--database", self._url)).server
+        return contenders.ours(
+            self._data, more=("--database", self._url), place=self._data.parent
+        ).server
 
     def missing(self, frames: Sequence[bytes]) -> list[int]:
         """Look for each message's retrieval reference in the journal, from its newest entry on."""
@@ -124,6 +126,7 @@ class ByHand:
             [*command, "--dsn", self._cluster.url(DATABASE)],
             r"postgres [\d.]+:(\d+)",
             environment=contenders.python_path(),
+            place=self._cluster.folder,
         )
 
     def missing(self, frames: Sequence[bytes]) -> list[int]:

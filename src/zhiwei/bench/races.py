@@ -27,7 +27,7 @@ from zhiwei.bench.ledger import Answer
 from zhiwei.bench.message import Framing
 from zhiwei.bench.populate import populate
 from zhiwei.bench.postgres.cluster import Cluster
-from zhiwei.bench.postgres.field import required_serve_option, serve_together
+from zhiwei.bench.postgres.serving import required_serve_option, serve_together
 from zhiwei.bench.scenes import SCENES, Place, fields_of, write
 
 #: Room for one: the day's limit, and what each request asks for.

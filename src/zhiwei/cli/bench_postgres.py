@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,11 @@ from rich.progress import Progress
 
 from zhiwei.cli.bench import EXIT_NO, Json, fields, print_json
 from zhiwei.cli.progress import on_progress
+from zhiwei.core.errors import ZhiweiError
+
+
+class DriverMissingError(ZhiweiError):
+    """the bench on PostgreSQL needs psycopg, which is not installed: `pip install 'psycopg[binary]'`"""
 
 
 def postgres(
@@ -31,6 +37,7 @@ def postgres(
 
     Example: `zhiwei bench postgres --quick --contenders fastapi,plpgsql`
     """
+    _need_driver()
     from zhiwei.bench.postgres import compare, standing
 
     told: dict[str, Any] = {
@@ -76,6 +83,7 @@ def failover(
 
     Example: `zhiwei bench failover --rounds 5 --partitions 5`
     """
+    _need_driver()
     from zhiwei.bench.postgres import failover as failing
 
     if not rounds + partitions:
@@ -92,6 +100,16 @@ def failover(
         print("\n".join(found.lines()))
     if not found.is_clean:
         raise typer.Exit(EXIT_NO)
+
+
+def _need_driver() -> None:
+    """See that the driver is there.
+
+    Raises:
+        DriverMissingError: it is not.
+    """
+    if importlib.util.find_spec("psycopg") is None:
+        raise DriverMissingError
 
 
 def _named(text: str) -> tuple[str, ...]:

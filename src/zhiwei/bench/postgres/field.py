@@ -7,9 +7,6 @@ server, so that one's checkpoints and vacuums are never in another's figures.
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +17,6 @@ from typing import Final
 
 import httpx
 
-from zhiwei.assemble import VAULT_FILE_NAME
 from zhiwei.bench import contenders
 from zhiwei.bench.generator import Pace
 from zhiwei.bench.load import Load, run_apart
@@ -29,7 +25,8 @@ from zhiwei.bench.peers import postgres as tables
 from zhiwei.bench.populate import populate
 from zhiwei.bench.postgres.cluster import ROOMY, Cluster
 from zhiwei.bench.postgres.node import await_that
-from zhiwei.bench.processes import Server, ServerFailedError, freeze, start, thaw
+from zhiwei.bench.postgres.serving import required_serve_option, serve_together
+from zhiwei.bench.processes import Server, freeze, start, thaw
 from zhiwei.bench.traffic import Plan
 from zhiwei.bench.verdict import Verdict, together
 
@@ -80,17 +77,6 @@ class Stage:
         return self.stack.enter_context(Cluster.make(self.folder, settings=ROOMY))
 
 
-def required_serve_option() -> None:
-    """See that our server can be served from a database; raises `ServerFailedError` if not."""
-    command = [sys.executable, "-m", "zhiwei", "serve", "--help"]
-    environment = {**os.environ, **contenders.python_path(), "COLUMNS": "200"}
-    told = subprocess.run(  # noqa: S603 - our own program
-        command, capture_output=True, text=True, check=False, env=environment
-    )
-    if "--database" not in told.stdout:
-        raise ServerFailedError("this version has no `zhiwei serve --database`")
-
-
 def ours(stage: Stage) -> list[Entry]:
     """Our server on PostgreSQL: full windows, 64 messages in flight, and two servers at once.
 
@@ -116,27 +102,6 @@ def ours(stage: Stage) -> list[Entry]:
     label = "zhiwei, two servers on one database"
     two = Entry("zhiwei-two", label, full.in_flight, (*full.pids, *other.pids), both)
     return [full, few, two]
-
-
-def serve_together(data: Path, url: str, servers: int, stack: ExitStack) -> list[Server]:
-    """Start so many servers on one database whose key is in `data`; taken down with `stack`.
-
-    Each has a data directory of its own with the same key; the first one sends the messages.
-    """
-    running = []
-    for number in range(1, servers + 1):
-        own, more = data, ["--database", url]
-        if number > 1:
-            own = data.with_name(f"{data.name}-{number}")
-            own.mkdir(mode=0o700)
-            shutil.copy(data / VAULT_FILE_NAME, own)
-            more.append("--without-messages")
-        contender = contenders.ours(
-            own, name=f"zhiwei-{number}", more=tuple(more), place=data.parent
-        )
-        stack.callback(contender.take_down)
-        running.append(contender.server)
-    return running
 
 
 def fastapi(stage: Stage) -> list[Entry]:

@@ -16,7 +16,7 @@ from zhiwei.bench.peers.postgres import fill, key_of_card
 from zhiwei.bench.peers.postgres_rules import Question
 from zhiwei.bench.populate import populate, reading, vault_of
 from zhiwei.bench.postgres.cluster import Cluster
-from zhiwei.bench.postgres.field import required_serve_option
+from zhiwei.bench.postgres.serving import required_serve_option
 from zhiwei.bench.processes import Server, start
 
 DATABASE: Final = "bench"

@@ -12,11 +12,6 @@ from rich.progress import Progress
 
 from zhiwei.cli.bench import EXIT_NO, Json, fields, print_json
 from zhiwei.cli.progress import on_progress
-from zhiwei.core.errors import ZhiweiError
-
-
-class DriverMissingError(ZhiweiError):
-    """the bench on PostgreSQL needs psycopg, which is not installed: `pip install 'psycopg[binary]'`"""
 
 
 def postgres(
@@ -103,13 +98,11 @@ def failover(
 
 
 def _need_driver() -> None:
-    """See that the driver is there.
+    """See that the driver is there; raises `ServerFailedError` where it is not."""
+    from zhiwei.bench.processes import ServerFailedError
 
-    Raises:
-        DriverMissingError: it is not.
-    """
     if importlib.util.find_spec("psycopg") is None:
-        raise DriverMissingError
+        raise ServerFailedError("psycopg is not installed (it is in the dev dependencies)")
 
 
 def _named(text: str) -> tuple[str, ...]:

@@ -41,6 +41,9 @@ def cluster() -> Iterator[Cluster]:
     """A primary and two synchronous standbys, with an empty table."""
     with Cluster.make(standbys=2) as made:
         made.primary.ask("create table kept (number int primary key)")
+        ((position,),) = made.primary.ask("select (pg_current_wal_lsn() - '0/0')::bigint")
+        for node in made.standbys:
+            await_that("the table is there", lambda node=node: node.received() >= position)  # type: ignore[misc]  # the default binds the loop's value
         yield made
 
 
@@ -118,6 +121,22 @@ def test_a_cancelled_wait_is_reported_as_done_and_lost(cluster: Cluster) -> None
     cluster.drop_receivers()
     cluster.fail_over(new)
     assert kept(cluster) == [1]
+
+
+def test_a_standby_that_is_ahead_is_copied_anew(cluster: Cluster) -> None:
+    """Who was promoted without the last of the log is followed by who has it, from a fresh copy."""
+    behind, ahead = cluster.standbys
+    cluster.cut_standbys(frozenset({behind.name}))
+    write(cluster, 1)
+    await_that("the other has it", lambda: ahead.received() > behind.received())
+    cluster.primary.kill()
+    assert cluster.chosen() is ahead
+    cluster.drop_receivers()
+    cluster.fail_over(behind)
+    cluster.rejoin()
+    write(cluster, 2)
+    assert kept(cluster) == [2]
+    await_that("it has it", lambda: ahead.ask("select number from kept") == [(2,)])
 
 
 def test_nobody_is_promoted_beside_a_living_primary(cluster: Cluster) -> None:

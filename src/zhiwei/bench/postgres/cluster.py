@@ -150,10 +150,13 @@ class Cluster:
             raise ServerFailedError(f"{self.primary.name} lives: it must be dead before a failover")
         if not self.standbys:
             raise ServerFailedError("no standby is left to be promoted")
+        for node in self.standbys:
+            # What is still on its way to a standby counts for nobody, but may change who has most.
+            await_that(f"{node.name} has got everything", lambda node=node: _is_cut_off(node))  # type: ignore[misc]  # the default binds the loop's value
         return max(self.standbys, key=Node.received)
 
     def fail_over(self, new: Node | None = None) -> Node:
-        """Promote the standby that has most and let the others follow it; return it.
+        """Promote the standby that has most and let the others follow it (`rejoin`); return it.
 
         `new` is who was `chosen` before, where more has befallen the standbys since. Whoever was
         killed stays away until `heal`.
@@ -165,6 +168,29 @@ class Cluster:
         for node in self.standbys:
             node.follow(new)
         return new
+
+    def rejoin(self) -> None:
+        """See that everybody who runs follows the new primary, and copy it anew to who cannot.
+
+        A standby may have written more of the old primary's log than whoever was promoted, and
+        never told: nothing of that was acknowledged, but its history is another one.
+        """
+        for node in self.standbys:
+            try:
+                await_that(f"{node.name} follows", lambda node=node: self._feeds(node), 3.0)  # type: ignore[misc]  # the default binds the loop's value
+            except ServerFailedError:
+                node.stop(at_once=True)
+                node.copy_from(self.primary)
+                node.start()
+
+    def _feeds(self, node: Node) -> bool:
+        """Whether a standby takes the primary's log."""
+        rows = self.primary.ask(
+            "select 1 from pg_stat_replication where application_name = %s"
+            " and state = 'streaming' and flush_lsn is not null",
+            (node.name,),
+        )
+        return bool(rows)
 
     def heal(self) -> None:
         """Bring back who was killed, as fresh copies of the primary, and wait for all standbys."""
@@ -254,6 +280,12 @@ def _state(pid: int) -> str:
             return file.read().rpartition(")")[2].split()[0]
     except OSError:
         return ""
+
+
+def _is_cut_off(node: Node) -> bool:
+    """Whether nothing more comes to a standby: its receiver has ended, or stands still."""
+    pid = node.receiver_pid()
+    return pid is None or _stands_still(pid)
 
 
 def _stands_still(pid: int) -> bool:

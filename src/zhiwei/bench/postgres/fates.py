@@ -41,6 +41,7 @@ def killed(cluster: Cluster, _rng: random.Random, fate: Fate) -> None:
     fate.killed_ns = time.monotonic_ns()
     cluster.fail_over()
     fate.promoted_ns = time.monotonic_ns()
+    cluster.rejoin()
 
 
 def cut(cluster: Cluster, rng: random.Random, fate: Fate) -> None:
@@ -79,6 +80,7 @@ def cut_cancelled_and_killed(cluster: Cluster, rng: random.Random, fate: Fate) -
     cluster.drop_receivers()
     cluster.fail_over(new)
     fate.promoted_ns = fate.joined_ns = time.monotonic_ns()
+    cluster.rejoin()
 
 
 def one_cut(cluster: Cluster, rng: random.Random, fate: Fate) -> None:

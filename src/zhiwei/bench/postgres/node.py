@@ -209,7 +209,7 @@ class Node:
 
     def receiver_pid(self) -> int | None:
         """As a standby: the process that takes the log from the primary, None where none does."""
-        rows = self.ask("select pid from pg_stat_wal_receiver where pid is not null")
+        rows = self.ask("select pid from pg_stat_wal_receiver where status = 'streaming'")
         return int(rows[0][0]) if rows else None
 
     def _run(self, program: str, *words: object) -> None:

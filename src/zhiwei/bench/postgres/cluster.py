@@ -184,13 +184,13 @@ class Cluster:
                 node.start()
 
     def _feeds(self, node: Node) -> bool:
-        """Whether a standby takes the primary's log."""
-        rows = self.primary.ask(
-            "select 1 from pg_stat_replication where application_name = %s"
-            " and state = 'streaming' and flush_lsn is not null",
-            (node.name,),
+        """Whether a standby takes the primary's log: the present one, not the end of the last."""
+        mine = self.primary.ask("select left(pg_walfile_name(pg_current_wal_lsn()), 8)")
+        theirs = node.ask(
+            "select lpad(to_hex(received_tli), 8, '0') from pg_stat_wal_receiver"
+            " where status = 'streaming'"
         )
-        return bool(rows)
+        return [one.lower() for (one,) in mine] == [one for (one,) in theirs]
 
     def heal(self) -> None:
         """Bring back who was killed, as fresh copies of the primary, and wait for all standbys."""

@@ -83,9 +83,8 @@ class Node:
         """Become a standby of `primary`, as a fresh copy of it; what was here is gone."""
         shutil.rmtree(self.data, ignore_errors=True)
         source = f"{primary.dsn()} application_name={self.name}"
-        self._run(
-            "pg_basebackup", "-D", self.data, "-R", "-X", "stream", "-c", "fast", "-d", source
-        )
+        how = ("-R", "-X", "stream", "-c", "fast", "--no-sync")
+        self._run("pg_basebackup", "-D", self.data, *how, "-d", source)
 
     def start(self) -> None:
         """Start the server and wait until it answers.

@@ -19,6 +19,7 @@ from zhiwei.bench.peers.postgres import Desk, card_key, fill, key_of_card
 from zhiwei.bench.peers.postgres_rules import Question
 from zhiwei.bench.postgres.cluster import Cluster
 from zhiwei.bench.postgres.field import Stage, fastapi, ours, plpgsql
+from zhiwei.bench.postgres.node import await_that
 from zhiwei.bench.postgres.programs import programs
 from zhiwei.bench.processes import ServerFailedError
 from zhiwei.bench.traffic import Plan, compose
@@ -151,8 +152,9 @@ def test_who_waits_is_frozen(stage: Stage) -> None:
     entries = plpgsql(stage)
     assert [entry.name.removeprefix("plpgsql-") for entry in entries] == list(pgbench.WAYS)
     entries[0].run(1)
-    state = Path(f"/proc/{entries[0].pids[0]}/stat").read_text().rpartition(")")[2].split()[0]
-    assert state == "T"
+    stat = Path(f"/proc/{entries[0].pids[0]}/stat")
+    # A process in the middle of a write stops when that is done.
+    await_that("it stands", lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
     assert entries[0].run(1).sent > 0
 
 

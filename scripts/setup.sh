@@ -27,14 +27,32 @@ apt_install() {
 }
 
 # Programs that a part of the suite needs and Python cannot bring. The tests in a browser need Chromium, and
-# fonts for what they look at; nothing else does, so a machine without them is told and set up all the same.
+# fonts for what they look at; the tests of the store on PostgreSQL need its programs. Nothing else does, so a
+# machine without them is told and set up all the same.
 system_programs() {
     local lacking=()
     command -v chromium >/dev/null || lacking+=(chromium)
     has_chinese_fonts || lacking+=(fonts-noto-cjk)
-    [ ${#lacking[@]} -gt 0 ] || return 0
-    (apt_install "${lacking[@]}") ||
+    [ ${#lacking[@]} -eq 0 ] || (apt_install "${lacking[@]}") ||
         say "without ${lacking[*]} the tests in a browser are skipped; all else works"
+    [ -n "$(find_postgresql)" ] || (install_postgresql) ||
+        say "without postgresql its tests use the wheel pgserver, and are skipped where there is none for this Python"
+}
+
+# Debian keeps the programs of the server off the PATH.
+find_postgresql() { ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null || command -v initdb || true; }
+
+# The programs only: Debian's package would also make a database and start it.
+install_postgresql() {
+    local settings=/etc/postgresql-common/createcluster.conf kept status=0
+    apt_install postgresql-common
+    kept=$(mktemp)
+    cp "$settings" "$kept"
+    echo "create_main_cluster = false" >>"$settings"
+    (apt_install postgresql) || status=$?
+    cat "$kept" >"$settings"
+    rm -f "$kept"
+    return $status
 }
 
 # A font of any maker will do, if it has Chinese signs.
@@ -60,6 +78,7 @@ mark() {
         cat pyproject.toml "$PINS" scripts/setup.sh scripts/assets.py "$SMSC/package-lock.json" "$ASSETS/package-lock.json"
         ls "$VENDOR" 2>/dev/null || true
         command -v chromium || true
+        find_postgresql
         pwd
     } | sha256sum
 }

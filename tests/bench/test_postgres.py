@@ -9,31 +9,27 @@ import pytest
 
 from zhiwei.bench.generator import Pace
 from zhiwei.bench.load import Load, run
-from zhiwei.bench.peers import private_postgres
-from zhiwei.bench.peers.private_postgres import PrivatePostgres
+from zhiwei.bench.postgres.cluster import Cluster
+from zhiwei.bench.postgres.programs import programs
 from zhiwei.bench.processes import start
 from zhiwei.bench.traffic import Plan
 from zhiwei.bench.verdict import Verdict
 
-pytestmark = pytest.mark.skipif(
-    private_postgres.programs() is None, reason="no PostgreSQL is installed"
-)
+pytestmark = pytest.mark.skipif(programs() is None, reason="no PostgreSQL is installed")
 COMMAND = [sys.executable, "-m", "zhiwei.bench.peers.postgres", "--cards", "200"]
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[PrivatePostgres]:
-    """A server of our own."""
-    server = private_postgres.start_private()
-    yield server
-    server.stop()
-    assert not server.folder.exists()
+def database() -> Iterator[str]:
+    """A server of our own: how to connect to it."""
+    with Cluster.make() as cluster:
+        yield cluster.primary.dsn()
 
 
 @pytest.fixture(scope="module")
-def verdict(database: PrivatePostgres) -> Verdict:
+def verdict(database: str) -> Verdict:
     """What 1,500 messages for 200 cards were answered."""
-    server = start("postgres", [*COMMAND, "--dsn", database.dsn], r"postgres [\d.]+:(\d+)")
+    server = start("postgres", [*COMMAND, "--dsn", database], r"postgres [\d.]+:(\d+)")
     try:
         return run(Load(server.port, Plan(1_500, 4, 200), Pace(60, window=8)))
     finally:
@@ -46,7 +42,7 @@ def test_it_answers_everything_once(verdict: Verdict) -> None:
     assert set(verdict.codes) >= {"00", "01", "62"}
 
 
-def test_counters_are_what_was_approved(verdict: Verdict, database: PrivatePostgres) -> None:
+def test_counters_are_what_was_approved(verdict: Verdict, database: str) -> None:
     """For every card the day's counter is the sum of what stands approved, recounted in SQL."""
     import psycopg
 
@@ -60,7 +56,7 @@ def test_counters_are_what_was_approved(verdict: Verdict, database: PrivatePostg
     select count(*) from card left join counted using (card_key)
      where day_used <> coalesce(amount, 0) or day_count <> coalesce(times, 0)
     """
-    with psycopg.connect(database.dsn) as connection:
+    with psycopg.connect(database) as connection:
         wrong = connection.execute(recount.encode()).fetchone()
         versions = connection.execute(
             "select count(*) from card c where version <> (select count(*) from decision d "

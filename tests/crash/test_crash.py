@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from zhiwei.bench.crash import CrashOptions, CrashReport, CrashTest
-from zhiwei.bench.races import RaceOptions, races
+from zhiwei.bench.postgres.programs import programs
+from zhiwei.bench.processes import ServerFailedError
+from zhiwei.bench.races import RaceOptions, RaceReport, races
 
 FEW = CrashOptions(rounds=3, cards=200, messages=6_000, seconds=0.6)
 
@@ -49,6 +51,25 @@ def test_exactly_one_of_many_requests_at_once_is_approved() -> None:
     assert report.codes == {"00": 20, "61": 20 * 63}
 
 
+def test_exactly_one_is_approved_by_several_servers() -> None:
+    """64 requests over 4 servers on one database, with room for one: one approval, every time."""
+    report = over_four_servers(20)
+    assert report.is_clean, report
+    assert report.approvals == {1: 20}
+
+
+def over_four_servers(rounds: int) -> RaceReport:
+    """Races on PostgreSQL, where there is one and this version can be served from it."""
+    if programs() is None:
+        pytest.skip("no PostgreSQL is installed")
+    try:
+        return races(RaceOptions(rounds=rounds, servers=4))
+    except ServerFailedError as error:
+        if "no `zhiwei serve --database`" not in str(error):
+            raise
+        pytest.skip(str(error))
+
+
 @pytest.mark.slow
 def test_two_hundred_kills(tmp_path: Path) -> None:
     """200 kills at random points under load: 0 acknowledged lost, 0 counted twice."""
@@ -61,5 +82,13 @@ def test_two_hundred_kills(tmp_path: Path) -> None:
 def test_a_thousand_races() -> None:
     """1,000 races of 64 requests each: exactly one approval in each."""
     report = races(RaceOptions())
+    assert report.is_clean, report
+    assert report.approvals == {1: 1_000}
+
+
+@pytest.mark.slow
+def test_a_thousand_races_over_four_servers() -> None:
+    """1,000 races of 64 requests over 4 servers: exactly one approval in each."""
+    report = over_four_servers(1_000)
     assert report.is_clean, report
     assert report.approvals == {1: 1_000}

@@ -7,7 +7,7 @@ the fields stand is learned once per shape of answer (MTI and bitmap) and checke
 from __future__ import annotations
 
 from array import array
-from typing import Final, final
+from typing import Final
 
 from zhiwei.bench.message import Framing, offsets_of
 from zhiwei.core.errors import ZhiweiError
@@ -20,9 +20,8 @@ class UnreadableAnswerError(ZhiweiError):
     """the server sent something that is no answer"""
 
 
-@final
 class AnswerBook:
-    """Everything that came back in one run, by row.
+    """Everything that came back in one run, by row, as ISO 8583 has it.
 
     Rows are those of `Traffic`. `done_ns[row]` is when the answer was in hand (0 = not yet),
     `code_of[row]` an index into `codes` (0 = not yet).

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 import zhiwei
-from zhiwei.bench.peers import private_postgres, sim
+from zhiwei.bench.peers import sim
+from zhiwei.bench.postgres.cluster import ROOMY, Cluster
 from zhiwei.bench.processes import Server, ServerFailedError, start
 
 #: What our server prints once it listens.
@@ -59,9 +60,17 @@ def python_path(folder: Path | None = None) -> dict[str, str]:
 
 
 def ours(
-    data: Path, *, name: str = "zhiwei", package: Path | None = None, more: tuple[str, ...] = ()
+    data: Path,
+    *,
+    name: str = "zhiwei",
+    package: Path | None = None,
+    more: tuple[str, ...] = (),
+    place: Path | None = None,
 ) -> Contender:
-    """(a) Our server, durable, with all its doors, on a data directory; `more` are options."""
+    """(a) Our server, durable, with all its doors, on a data directory; `more` are options.
+
+    `place` is the folder that it works in (default: ours); `data` is absolute then.
+    """
     server = start(
         name,
         [
@@ -71,6 +80,7 @@ def ours(
         ],
         LISTENING,
         environment=python_path(package),
+        place=place,
     )
     return Contender(name, "zhiwei, durable", server)
 
@@ -102,21 +112,22 @@ def postgres(folder: Path, cards: int) -> Contender:
     """(d) One PostgreSQL transaction for each decision, on a private server."""
     if importlib.util.find_spec("psycopg") is None:
         raise ServerFailedError("psycopg is not installed (it is in the dev dependencies)")
-    database = private_postgres.start_private(folder)
-    command = [sys.executable, "-m", "zhiwei.bench.peers.postgres", "--dsn", database.dsn]
+    database = Cluster.make(folder, settings=ROOMY)
+    dsn = database.primary.dsn()
+    command = [sys.executable, "-m", "zhiwei.bench.peers.postgres", "--dsn", dsn]
     try:
         server = start(
             "postgres",
             [*command, "--cards", str(cards)],
             r"postgres [\d.]+:(\d+)",
             environment=python_path(),
-            others=(database.pid,),
+            others=(database.primary.pid,),
         )
     except ServerFailedError:
-        database.stop()
+        database.take_down()
         raise
     return Contender(
-        "postgres", "one PostgreSQL transaction each", server, afterwards=database.stop
+        "postgres", "one PostgreSQL transaction each", server, afterwards=database.take_down
     )
 
 

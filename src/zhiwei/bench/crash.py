@@ -21,15 +21,13 @@ from typing import Final
 
 from zhiwei.bench import contenders
 from zhiwei.bench.answers import AnswerBook
+from zhiwei.bench.asking_again import ask_again, rows_that_left
 from zhiwei.bench.generator import Generator, Pace
 from zhiwei.bench.ledger import Examination, Ledger, examine
 from zhiwei.bench.message import Framing
 from zhiwei.bench.populate import populate, reading, vault_of
 from zhiwei.bench.processes import Server
-from zhiwei.bench.traffic import Plan, Traffic, compose
-
-#: The last digit of the MTI says whose and which message it is; 1 marks the repeat.
-_REPEATED: Final = b"1"
+from zhiwei.bench.traffic import Plan, compose
 
 
 @dataclass(frozen=True)
@@ -155,29 +153,14 @@ class CrashTest:
         begun = time.monotonic()
         server = contenders.ours(self._data).server
         one.ready_seconds = time.monotonic() - begun
-        rows = _rows_that_left(traffic, sent)
+        rows = rows_that_left(traffic, sent)
         one.sent, one.acknowledged = len(rows), len(before.keys() & set(rows))
-        again, after = self._repeat(traffic, rows, one.number, server)
+        again, after = ask_again(traffic, rows, one.number, server.port, self._framing)
         one.unanswered = sum(row not in after for row in rows)
         one.changed = sum(before[row][4:] != after[row][4:] for row in before.keys() & after.keys())
         one.strange = again.duplicates + again.unexpected + again.differing_repeats
         self._ledger.book(traffic, after, self._framing.prefix_bytes)
         return server
-
-    def _repeat(
-        self, traffic: Traffic, rows: list[int], run: int, server: Server
-    ) -> tuple[AnswerBook, dict[int, bytes]]:
-        """Send rows again as repeats, on one connection and in their order."""
-        mti = self._framing.prefix_bytes
-        frames = [traffic.row(row) for row in rows]
-        arena = bytearray(b"".join(f[: mti + 3] + _REPEATED + f[mti + 4 :] for f in frames))
-        once_more = Traffic(arena, traffic.stride, len(rows), 1)
-        bodies: dict[int, bytes] = {}
-        book = AnswerBook(traffic.rows, run, self._framing, {}, bodies)
-        if rows:
-            pace = Pace(120, window=256)
-            Generator(once_more, book, ("127.0.0.1", server.port), pace).run()
-        return book, bodies
 
     def _verify(self) -> tuple[int, str]:
         """Let `zhiwei verify` replay and recount everything."""
@@ -190,13 +173,6 @@ class CrashTest:
             env={**contenders.python_path(), "PATH": ""},
         )
         return done.returncode, (done.stdout + done.stderr)[-2_000:]
-
-
-def _rows_that_left(traffic: Traffic, sent: list[int]) -> list[int]:
-    """List the rows that left whole, without those that were repeats already."""
-    repeats = set(traffic.repeat_of.values())
-    rows = (line * traffic.share + n for line, count in enumerate(sent) for n in range(count))
-    return [row for row in rows if row not in repeats]
 
 
 def crash(options: CrashOptions, say: Callable[[Round], None] = lambda _one: None) -> CrashReport:

@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import gc
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from collections.abc import Sequence
 from zhiwei.bench.answers import AnswerBook
 from zhiwei.bench.generator import Generator, Pace
 from zhiwei.bench.message import Framing
+from zhiwei.bench.over_http import HttpAnswerBook, as_http
+from zhiwei.bench.processes import Server, ServerFailedError
 from zhiwei.bench.traffic import Plan, compose
 from zhiwei.bench.verdict import Verdict, judge
 
@@ -30,6 +33,8 @@ class Load:
     host: str = "127.0.0.1"
     #: Processes whose CPU time is counted as the server's.
     watched: tuple[int, ...] = ()
+    #: Where messages are posted as JSON; empty: ISO 8583.
+    http_path: str = ""
 
     def arguments(self) -> list[str]:
         """Write the run as the program's arguments; the same as what `read_arguments` reads."""
@@ -49,6 +54,7 @@ class Load:
             "run": plan.run,
             "header": plan.framing.header,
             "tpdu": plan.framing.tpdu.hex(),
+            "http": self.http_path,
         }
         words = [f"--{name}={value}" for name, value in told.items()]
         words += [f"--watch={pid}" for pid in self.watched]
@@ -74,6 +80,7 @@ def read_arguments(words: Sequence[str] | None = None) -> Load:
     parser.add_argument("--run", type=int, help="0-9999, in every RRN; default: from the clock")
     parser.add_argument("--header", choices=("2b", "4a"), default="2b")
     parser.add_argument("--tpdu", type=bytes.fromhex, default=b"")
+    parser.add_argument("--http", default="", help="post as JSON to this path, not ISO 8583")
     parser.add_argument("--watch", type=int, action="append", default=[], help="pid of the server")
     parser.add_argument("--no-retries", action="store_true", help="no repeats and reversals")
     told = parser.parse_args(words)
@@ -89,13 +96,17 @@ def read_arguments(words: Sequence[str] | None = None) -> Load:
         retries=not told.no_retries,
     )
     pace = Pace(told.seconds, told.rate, told.window, told.patience)
-    return Load(told.port, plan, pace, told.host, tuple(told.watch))
+    return Load(told.port, plan, pace, told.host, tuple(told.watch), told.http)
 
 
 def run(load: Load) -> Verdict:
     """Write the traffic, send it, and judge what came back."""
     traffic = compose(load.plan)
-    book = AnswerBook(traffic.rows, load.plan.run, load.plan.framing, traffic.repeat_of)
+    kind = AnswerBook
+    if load.http_path:
+        traffic = as_http(traffic, load.plan.framing.prefix_bytes, load.http_path)
+        kind = HttpAnswerBook
+    book = kind(traffic.rows, load.plan.run, load.plan.framing, traffic.repeat_of)
     generator = Generator(traffic, book, (load.host, load.port), load.pace, load.watched)
     # A collection in the middle of a run would be seen as the server's latency.
     gc.collect()
@@ -107,6 +118,21 @@ def run(load: Load) -> Verdict:
         gc.enable()
         gc.unfreeze()
     return judge(traffic, load.pace, seen)
+
+
+def run_apart(load: Load, server: Server) -> Verdict:
+    """Run the generator as a program of its own, so that its cost can be told from the server's.
+
+    Raises `ServerFailedError` with what it said, and what the server said last, where it fails.
+    """
+    command = [sys.executable, "-m", "zhiwei.bench.load", *load.arguments()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+    if done.returncode:
+        last = "\n".join(server.lines[-6:])
+        raise ServerFailedError(f"the load on {server.name} failed: {done.stderr[-600:]}\n{last}")
+    told = json.loads(done.stdout)
+    del told["clean"]
+    return Verdict(**told)
 
 
 def main() -> None:

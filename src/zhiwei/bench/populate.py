@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 from zoneinfo import ZoneInfo
 
 from zhiwei.assemble import VAULT_FILE_NAME
 from zhiwei.bench.habits import night_hours
+from zhiwei.bench.processes import ServerFailedError
 from zhiwei.bench.registration import ZONE, OneEntryStep, Registrar
 from zhiwei.core.policy import DEFAULT_POLICY
 from zhiwei.guardian import guardian_under
@@ -38,17 +40,19 @@ def populate(
     by_commands: bool = False,
     day_limit_minor: int | None = None,
     progress: Callable[[int], None] | None = None,
+    database: str | None = None,
 ) -> None:
     """Register cards 0 to `cards` - 1 of `bench.cards` with the controls of `bench.habits`.
 
     `day_limit_minor` replaces the day's limit of every card. `progress` is told how many are in.
-    The directory is made; it must not hold data yet.
+    The directory is made; it must not hold data yet. With `database` (`postgresql://…`) the cards
+    go there, and the directory gets no more than the key of their numbers.
     """
     data.mkdir(parents=True, mode=0o700)
     night = night_hours(datetime.now(ZoneInfo(ZONE)).hour)
     registrar = Registrar(vault_of(data), night, day_limit_minor)
     guardian = guardian_under(DEFAULT_POLICY)
-    store = SqliteStore(data)
+    store = store_of(data, database)
     asyncio.run(_fill(store, guardian, registrar, cards, by_commands, progress))
 
 
@@ -88,10 +92,24 @@ def vault_of(data: Path) -> Vault:
     return open_vault(data / VAULT_FILE_NAME)
 
 
+def store_of(data: Path, database: str | None = None) -> Store:
+    """Open the store in a data directory, or the one in a PostgreSQL database.
+
+    Raises `ServerFailedError` where this version has none on PostgreSQL.
+    """
+    if database is None:
+        return SqliteStore(data)
+    try:
+        module = importlib.import_module("zhiwei.stores.postgres.store")
+    except ImportError as error:
+        raise ServerFailedError(f"there is no store on PostgreSQL here: {error}") from error
+    return cast("Store", module.PostgresStore(database))
+
+
 @contextmanager
-def reading(data: Path) -> Iterator[Reader]:
-    """Read a data directory that no server uses."""
-    store = SqliteStore(data)
+def reading(data: Path, database: str | None = None) -> Iterator[Reader]:
+    """Read a data directory that no server uses, or a database."""
+    store = store_of(data, database)
     try:
         yield store.reader()
     finally:

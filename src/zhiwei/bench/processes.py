@@ -75,6 +75,23 @@ def resident_bytes(pid: int) -> int:
         return 0
 
 
+def freeze(pids: Sequence[int]) -> None:
+    """Stop these processes and all their descendants where they are (SIGSTOP)."""
+    _signal(pids, signal.SIGSTOP)
+
+
+def thaw(pids: Sequence[int]) -> None:
+    """Let these processes and all their descendants go on."""
+    _signal(pids, signal.SIGCONT)
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        for member in family(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member, number)
+
+
 @dataclass
 class Server:
     """A running program that listens on `port`."""
@@ -104,17 +121,11 @@ class Server:
 
     def freeze(self) -> None:
         """Stop all its processes where they are, so that they cost nothing while others run."""
-        self._signal(signal.SIGSTOP)
+        freeze(self.pids)
 
     def thaw(self) -> None:
         """Let its processes go on."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        for pid in self.pids:
-            for member in family(pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(member, number)
+        thaw(self.pids)
 
     def kill(self) -> None:
         """End it at once, as a power cut would (SIGKILL)."""
@@ -130,8 +141,11 @@ def start(
     patience_seconds: float = 60,
     environment: Mapping[str, str] | None = None,
     others: tuple[int, ...] = (),
+    place: Path | None = None,
 ) -> Server:
     """Start a program and wait for a line that matches `listening`, whose group 1 is the port.
+
+    `place` is the folder that it works in (default: ours).
 
     Raises `ServerFailedError` with the last lines where it ends or stays silent instead.
     """
@@ -142,6 +156,7 @@ def start(
         text=True,
         errors="replace",
         env={**os.environ, **(environment or {})},
+        cwd=place,
     )
     lines: list[str] = []
     heard: queue.SimpleQueue[str | None] = queue.SimpleQueue()

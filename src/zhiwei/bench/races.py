@@ -1,7 +1,8 @@
 """Races: many requests at once for one card with room for one; exactly one may be approved.
 
 Each round has a card of its own with a daily limit, and as many connections as requests. All
-requests are written before any answer is read, in an order drawn anew, so they meet in the server.
+requests are written before any answer is read, in an order drawn anew, so they meet in the server,
+or, with several servers, in the database.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,6 +26,8 @@ from zhiwei.bench.habits import habits_of, has_chip
 from zhiwei.bench.ledger import Answer
 from zhiwei.bench.message import Framing
 from zhiwei.bench.populate import populate
+from zhiwei.bench.postgres.cluster import Cluster
+from zhiwei.bench.postgres.serving import required_serve_option, serve_together
 from zhiwei.bench.scenes import SCENES, Place, fields_of, write
 
 #: Room for one: the day's limit, and what each request asks for.
@@ -39,6 +43,8 @@ class RaceOptions:
     rounds: int = 1_000
     requests: int = 64
     seed: int = 1
+    #: Servers that the requests are spread over; more than one need a database of PostgreSQL.
+    servers: int = 1
 
 
 @dataclass
@@ -115,10 +121,12 @@ def _races(options: RaceOptions, data: Path, say: Callable[[int], None], run: in
     report = RaceReport()
     rng = random.Random(options.seed)  # noqa: S311 - an order, not a secret
     cards = _racers(options.rounds)
-    populate(data, cards[-1] + 1, by_commands=True, day_limit_minor=ROOM_MINOR)
-    server = contenders.ours(data).server
-    lines = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(options.requests)]
-    try:
+    with ExitStack() as stack:
+        ports = _serve(options, data, cards[-1] + 1, stack)
+        lines = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            for port, _number in zip(itertools.cycle(ports), range(options.requests), strict=False)
+        ]
         for card in cards:
             frames = frames_of(card, options.requests, run)
             rng.shuffle(frames)
@@ -128,11 +136,21 @@ def _races(options: RaceOptions, data: Path, say: Callable[[int], None], run: in
             report.approvals[sum(answer.code == "00" for answer in answers)] += 1
             report.codes.update(answer.code for answer in answers)
             say(report.rounds)
-    finally:
-        for line in lines:
-            line.close()
-        server.stop()
     return report
+
+
+def _serve(options: RaceOptions, data: Path, cards: int, stack: ExitStack) -> list[int]:
+    """Start the servers, taken down with `stack`; return their ports."""
+    if options.servers == 1:
+        populate(data, cards, by_commands=True, day_limit_minor=ROOM_MINOR)
+        contender = contenders.ours(data)
+        stack.callback(contender.take_down)
+        return [contender.server.port]
+    required_serve_option()
+    cluster = stack.enter_context(Cluster.make(data.parent))
+    url = cluster.primary.make_database("races")
+    populate(data, cards, by_commands=True, day_limit_minor=ROOM_MINOR, database=url)
+    return [server.port for server in serve_together(data, url, options.servers, stack)]
 
 
 def _racers(count: int) -> list[int]:

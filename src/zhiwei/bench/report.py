@@ -38,6 +38,11 @@ class Series:
         return median(run.decisions_per_second for run in self.runs) if self.runs else 0.0
 
     @property
+    def p50_us(self) -> float:
+        """The median of the runs' p50, in microseconds."""
+        return median(run.latency_us["p50"] for run in self.runs) if self.runs else 0.0
+
+    @property
     def p99_us(self) -> float:
         """The median of the runs' p99, in microseconds."""
         return median(run.latency_us["p99"] for run in self.runs) if self.runs else 0.0

@@ -7,11 +7,8 @@ else. Every run is kept and shown. The order within a round changes from round t
 from __future__ import annotations
 
 import dataclasses
-import json
 import random
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -25,7 +22,7 @@ from rich.progress import Progress
 from zhiwei.bench import contenders
 from zhiwei.bench.contenders import Contender
 from zhiwei.bench.generator import Pace
-from zhiwei.bench.load import Load
+from zhiwei.bench.load import Load, run_apart
 from zhiwei.bench.populate import populate
 from zhiwei.bench.processes import ServerFailedError, resident_bytes
 from zhiwei.bench.report import Report, Series, machine
@@ -237,20 +234,11 @@ class Bench:
         self._run_number += 1
         plan = Plan(messages, options.connections, cards, options.seed, run=self._run_number)
         load = Load(contender.server.port, plan, pace, watched=tuple(contender.server.pids))
-        command = [sys.executable, "-m", "zhiwei.bench.load", *load.arguments()]
         contender.server.thaw()
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+            return run_apart(load, contender.server)
         finally:
             contender.server.freeze()
-        if done.returncode:
-            raise ServerFailedError(
-                f"the load on {contender.name} failed: {done.stderr[-600:]}\n"
-                + "\n".join(contender.server.lines[-6:])
-            )
-        told = json.loads(done.stdout)
-        del told["clean"]
-        return Verdict(**told)
 
     def _say(self, what: str) -> None:
         self._progress.update(self._task, description=what)

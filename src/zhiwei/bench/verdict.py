@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from zhiwei.bench.generator import Observation, Pace
 from zhiwei.bench.traffic import Traffic
@@ -15,6 +18,18 @@ def quantile(ordered: Sequence[int], share: float) -> int:
     if not ordered:
         return 0
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+#: Figures of a verdict that count messages or connections.
+_COUNTS: Final = (
+    "sent",
+    "answered",
+    "unanswered",
+    "unexpected",
+    "duplicates",
+    "differing_repeats",
+    "connections_lost",
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,37 @@ class Verdict:
             or self.differing_repeats
             or self.connections_lost
         )
+
+
+def together(verdicts: Sequence[Verdict]) -> Verdict:
+    """Put runs of several generators at the same time into one.
+
+    Rates and counts add up; of the latencies the worst of each kind stands, which is no less than
+    the quantile of them all; costs are weighted by what each answered.
+    """
+    first = verdicts[0]
+    answered = sum(one.answered for one in verdicts)
+    codes: Counter[str] = Counter()
+    for one in verdicts:
+        codes.update(one.codes)
+    return dataclasses.replace(
+        first,
+        planned_per_second=sum(one.planned_per_second for one in verdicts),
+        decisions_per_second=round(sum(one.decisions_per_second for one in verdicts), 1),
+        latency_us={key: max(one.latency_us[key] for one in verdicts) for key in first.latency_us},
+        cpu_per_thousand={
+            whose: round(
+                sum(one.cpu_per_thousand[whose] * one.answered for one in verdicts)
+                / max(1, answered),
+                6,
+            )
+            for whose in first.cpu_per_thousand
+        },
+        **{name: sum(getattr(one, name) for one in verdicts) for name in _COUNTS},
+        codes=dict(codes),
+        generator_late_us=max(one.generator_late_us for one in verdicts),
+        exhausted=any(one.exhausted for one in verdicts),
+    )
 
 
 def judge(traffic: Traffic, pace: Pace, seen: Observation) -> Verdict:

@@ -24,10 +24,10 @@ bench = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Rounds = Annotated[int, typer.Option(min=1, help="How often.")]
 #: Done, and the answer is no; as `cli.main` says.
-_EXIT_NO = 1
+EXIT_NO = 1
 
 
-def _fields(report: object) -> dict[str, object]:
+def fields(report: object) -> dict[str, object]:
     """A report by its fields; `dataclasses.asdict` cannot take a Counter apart."""
     names = [one.name for one in dataclasses.fields(report)]  # type: ignore[arg-type]  # it is one
     return {name: _plain(getattr(report, name)) for name in names}
@@ -36,13 +36,14 @@ def _fields(report: object) -> dict[str, object]:
 def _plain(value: object) -> object:
     """A value as JSON has it."""
     if dataclasses.is_dataclass(value):
-        return _fields(value)
+        return fields(value)
     if isinstance(value, dict):
         return {str(key): _plain(one) for key, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _print_json(document: object) -> None:
+def print_json(document: object) -> None:
+    """Print one JSON object and nothing else."""
     json.dump(document, sys.stdout, ensure_ascii=False)
     sys.stdout.write("\n")
 
@@ -85,7 +86,7 @@ def compare(
     options = dataclasses.replace(runs.QUICK if quick else runs.Options(), **chosen)
     found = runs.bench(options, Console(stderr=True))
     if as_json:
-        _print_json(found.everything())
+        print_json(found.everything())
     else:
         report.show(found, Console())
 
@@ -109,11 +110,11 @@ def crash(
     with on_progress("kill -9, and start again") as tell:
         found = crashes.crash(options, lambda one: tell(one.number, rounds))
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**fields(found), "clean": found.is_clean})
     else:
         _tell_crashes(found)
     if not found.is_clean:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 def _tell_crashes(found: CrashReport) -> None:
@@ -153,11 +154,11 @@ def delivery(
             deliveries.DeliveryOptions(rounds=rounds, seed=seed), lambda done: tell(done, rounds)
         )
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -165,11 +166,15 @@ def races(
     rounds: Rounds = 1_000,
     requests: Annotated[int, typer.Option(min=2, help="Requests at once.")] = 64,
     seed: Annotated[int, typer.Option(help="Draws the order of the requests.")] = 1,
+    servers: Annotated[
+        int, typer.Option(min=1, max=16, help="More than one share a database of PostgreSQL.")
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Send many requests at once for one card with room for one; one must win.
 
-    Exit code 1 where a race had another end.
+    With several servers the requests are spread over them. Exit code 1 where a race had another
+    end.
 
     Example: `zhiwei bench races --rounds 100`
     """
@@ -177,17 +182,17 @@ def races(
 
     with on_progress("races") as tell:
         found = contests.races(
-            contests.RaceOptions(rounds, requests, seed), lambda done: tell(done, rounds)
+            contests.RaceOptions(rounds, requests, seed, servers), lambda done: tell(done, rounds)
         )
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**fields(found), "clean": found.is_clean})
     else:
         print(f"races: {found.rounds:,} of {requests} requests each, room for one")
         for approved, times in sorted(found.approvals.items()):
             print(f"approvals {approved}: {times:,} times")
         print(f"unanswered: {found.unanswered}")
     if not found.is_clean:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -212,11 +217,11 @@ def sequences(
             lives.SequenceOptions(count, seed, processes), lambda done: tell(done, count)
         )
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -241,11 +246,11 @@ def fuzz(
             lambda share: tell(int(share * 1000), 1000),
         )
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -270,11 +275,11 @@ def alerts(
             texts.AlertOptions(rate, seconds, cards), lambda done: tell(done, count)
         )
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
+        print_json({**fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
     else:
         print("\n".join(found.lines()))
     if not (found.is_clean and found.is_in_time):
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -295,11 +300,11 @@ def inbound(
     with on_progress("forged messages") as tell:
         found = forging.inbound(forging.InboundOptions(count, seed), lambda done: tell(done, count))
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean})
+        print_json({**fields(found), "clean": found.is_clean})
     else:
         print("\n".join(found.lines()))
     if not found.is_clean:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -323,11 +328,11 @@ def preview(
             previewing.PreviewOptions(decisions, seed), lambda done: tell(done, count)
         )
     if as_json:
-        _print_json({**_fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
+        print_json({**fields(found), "clean": found.is_clean, "in_time": found.is_in_time})
     else:
         print("\n".join(found.lines()))
     if not (found.is_clean and found.is_in_time):
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)
 
 
 @bench.command()
@@ -347,8 +352,8 @@ def pages(
     with on_progress("pages") as tell:
         found = measure_pages(decisions, tries, tell)
     if as_json:
-        _print_json({**_fields(found), "in_time": found.is_in_time})
+        print_json({**fields(found), "in_time": found.is_in_time})
     else:
         print("\n".join(found.lines()))
     if not found.is_in_time:
-        raise typer.Exit(_EXIT_NO)
+        raise typer.Exit(EXIT_NO)

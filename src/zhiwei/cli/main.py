@@ -14,6 +14,7 @@ import typer
 
 import zhiwei
 from zhiwei.cli.bench import bench
+from zhiwei.cli.bench_postgres import failover, postgres
 from zhiwei.cli.decide import decide
 from zhiwei.cli.demo import demo
 from zhiwei.cli.faces import enter, operators
@@ -42,6 +43,8 @@ app = typer.Typer(
 )
 for command in (serve, demo, simulate, decide, verify, export, backup, texts, enter):
     app.command()(command)
+bench.command()(postgres)
+bench.command()(failover)
 app.command("import")(take_in)
 app.add_typer(keys, name="keys")
 app.add_typer(operators, name="operators")

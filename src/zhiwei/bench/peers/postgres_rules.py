@@ -1,4 +1,4 @@
-"""The PostgreSQL peer's rules: the same questions as our services ask, in one plain function.
+"""The rules of the peers on PostgreSQL: the questions that our services ask, in a plain function.
 
 Written apart from `zhiwei.services` so that the comparison stands on its own.
 """
@@ -10,24 +10,14 @@ from datetime import date, datetime
 from typing import Any, Final, Self
 
 from zhiwei.bench.cards import PROVINCES
-from zhiwei.bench.message import encode
 
-_ECHOED: Final = {
-    2: 16,
-    3: 6,
-    4: 12,
-    7: 10,
-    11: 6,
-    12: 6,
-    13: 4,
-    32: 8,
-    33: 8,
-    37: 12,
-    41: 8,
-    42: 15,
-}
 _PROVINCE_OF: Final = {region: province for province, region in PROVINCES}
 _COUNTRY_OF: Final = {"344": "HKG", "446": "MAC"}
+
+
+def region_of(acquirer: str) -> str:
+    """Return the province (GB/T 2260) of an acquirer in the country, empty of one abroad."""
+    return _PROVINCE_OF.get(acquirer[4:], "")
 
 
 @dataclass
@@ -35,8 +25,6 @@ class Question:
     """What a message asks, as far as the rules look at it."""
 
     mti: str
-    body: bytes
-    offsets: dict[int, int]
     pan: bytes
     processing: str
     amount: int
@@ -50,7 +38,7 @@ class Question:
 
     @classmethod
     def read(cls, body: bytes, offsets: dict[int, int]) -> Self:
-        """Read a message of the bench."""
+        """Read an ISO 8583 message of the bench."""
 
         def text(number: int, width: int) -> str:
             return body[offsets[number] : offsets[number] + width].decode()
@@ -63,14 +51,12 @@ class Question:
             original = f"{told[10:20]}{told[4:10]}{told[23:31]}"
         return cls(
             mti=mti,
-            body=body,
-            offsets=offsets,
             pan=body[offsets[2] : offsets[2] + 16],
             processing=text(3, 6),
             amount=int(text(4, 12)),
             mcc=text(18, 4),
             country=text(19, 3),
-            region=_PROVINCE_OF.get(acquirer[4:], ""),
+            region=region_of(acquirer),
             entry=text(22, 3),
             identity=f"{'R' if mti[1] == '4' else ''}{text(7, 10)}{text(11, 6)}{acquirer}",
             original=original,
@@ -85,16 +71,6 @@ class Question:
     def is_in_person(self) -> bool:
         """Whether the card was there and money would leave by it."""
         return self.entry[:2] in ("05", "07", "02") and self.processing[:2] != "31"
-
-    def answer(self, code: str) -> bytes:
-        """Write the answer: what networks match by comes back as it was sent."""
-        at = self.offsets
-        fields = {n: self.body[at[n] : at[n] + width] for n, width in _ECHOED.items()}
-        fields[49] = b"156"
-        fields[39] = code.encode()
-        if code == "00":
-            fields[38] = fields[11]
-        return encode(f"{self.mti[:2]}{int(self.mti[2]) + 1}{self.mti[3]}", fields)[0]
 
 
 @dataclass

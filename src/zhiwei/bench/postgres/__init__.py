@@ -1,0 +1,1 @@
+"""PostgreSQL on this machine for tests and benches: clusters, rivals, failovers."""

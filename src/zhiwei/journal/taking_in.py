@@ -94,7 +94,8 @@ async def take_in(
         StoreUnavailableError: the store cannot write.
     """
     if store.reader().recent(limit=1) or store.reader().cards(limit=1):
-        raise ImportFailedError("the store is not empty; import into a new data directory or database")
+        message = "the store is not empty; import into a new data directory or database"
+        raise ImportFailedError(message)
     return await _Import(store, keyring, on_progress).run(_documents(lines))
 
 

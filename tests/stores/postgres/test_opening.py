@@ -13,7 +13,8 @@ import psycopg
 import pytest
 
 from tests.stores.cases import NOON, STEP, done, key_of, purchase, registration
-from tests.stores.cluster import Cluster, run, running_cluster, servant
+from tests.stores.cluster import Cluster, running_cluster
+from zhiwei.bench.postgres.programs import run_program
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.postgres.faults import (
@@ -107,11 +108,10 @@ def standby_of(primary: Cluster) -> Iterator[tuple[Cluster, str]]:
     """A standby that follows a server and serves reading; and a database that both have."""
     name = primary.new_database()
     place = primary.folder / "standby"
-    user = servant()
-    standby = Cluster(place, primary.programs, user)
+    standby = Cluster(place, primary.programs)
     command = [str(primary.programs / "pg_basebackup"), "-D", str(place / "data")]
-    run(["mkdir", str(place)], user)
-    run([*command, "-h", str(primary.folder), "-U", "app", "-R", "-c", "fast"], user)
+    run_program(["mkdir", str(place)])
+    run_program([*command, "-h", str(primary.folder), "-U", "app", "-R", "-c", "fast"])
     with (place / "data" / "postgresql.conf").open("a") as file:
         file.write(f"unix_socket_directories = '{place}'\n")
     standby.control("start", "-l", str(place / "log"))

@@ -6,6 +6,7 @@ import re
 import sqlite3
 from importlib.resources import files
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Final
 
 from zhiwei.core.errors import ZhiweiError
@@ -20,6 +21,7 @@ _MIGRATION: Final = re.compile(r"(\d{4})\.sql")
 #: The command line writes the same file, a row at a time.
 _BUSY_SECONDS: Final = 5.0
 _READ_CACHE: Final = 1024
+_AGAIN_SECONDS: Final = 0.01
 #: The first SQLite that has strict tables and `returning`.
 _OLDEST_SQLITE: Final = (3, 37, 0)
 
@@ -53,29 +55,42 @@ def open_writer(path: Path) -> sqlite3.Connection:
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         message = f"this Python has SQLite {sqlite3.sqlite_version}; 3.37 or newer is needed"
         raise StoreUnavailableError(message)
-    connection: sqlite3.Connection | None = None
+    until = monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return _opened(path)
+        except sqlite3.OperationalError as error:
+            # Two that make a new file at once: SQLite lets one of them fail at once, and not wait,
+            # while it changes the kind of the log.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > until:
+                raise StoreUnavailableError(_cannot(path, error)) from error
+            sleep(_AGAIN_SECONDS)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreUnavailableError(_cannot(path, error)) from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """A connection that writes; one try."""
+    # The file is made readable to its owner only, before anything is written into it; SQLite
+    # gives its log the same mode.
+    path.touch(mode=0o600)
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
     try:
-        # The file is made readable to its owner only, before anything is written into it; SQLite
-        # gives its log the same mode.
-        path.touch(mode=0o600)
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
         _check_is_ours(connection)
         connection.execute("pragma journal_mode = wal")
         # A commit is on the disk before it returns; the store takes that back where it need not be.
         connection.execute("pragma synchronous = full")
         _bring_up_to_date(connection)
-    except (NewerFacesError, ForeignFacesError):
-        if connection is not None:
-            connection.close()
+    except BaseException:
+        connection.close()
         raise
-    except (OSError, sqlite3.Error) as error:
-        if connection is not None:
-            connection.close()
-        message = f"`{path}` cannot be opened for writing: {error}"
-        raise StoreUnavailableError(message) from error
     return connection
+
+
+def _cannot(path: Path, error: Exception) -> str:
+    return f"`{path}` cannot be opened for writing: {error}"
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -90,6 +105,8 @@ def open_reader(path: Path) -> sqlite3.Connection:
 def _check_is_ours(connection: sqlite3.Connection) -> None:
     """Raise unless the file is empty, or ours and not newer than this program."""
     try:
+        # One reading: who opens a new file at the same time makes its tables between two.
+        connection.execute("begin")
         number = _schema_number(connection)
         owner = connection.execute("pragma application_id").fetchone()[0]
         tables = connection.execute("select count(*) from sqlite_schema").fetchone()[0]
@@ -98,6 +115,9 @@ def _check_is_ours(connection: sqlite3.Connection) -> None:
     except sqlite3.DatabaseError as error:
         message = f"faces.sqlite3 cannot be read as a database: {error}"
         raise ForeignFacesError(message) from error
+    finally:
+        if connection.in_transaction:
+            connection.execute("rollback")
     if owner != APPLICATION_ID and (tables or number):
         raise ForeignFacesError
     newest = max(migrations())

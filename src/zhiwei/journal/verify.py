@@ -79,6 +79,34 @@ def verify(path: Path, on_progress: OnProgress | None = None) -> Report:
         return _Verification(snapshot, on_progress).run()
 
 
+def check_records(
+    rows: Iterable[tuple[str, str, str, int, bytes]], report: Report, policies: dict[str, Policy]
+) -> None:
+    """Check every record, and take in the policies that are kept among them.
+
+    A row is kind, id, subject, creation (UTC ms) and body.
+    """
+    for kind_name, record_id, subject, created_ms, body in rows:
+        report.records += 1
+        place = f"record {kind_name}/{record_id}"
+        kind = KINDS.get(kind_name)
+        if kind is None:
+            report.add(place, "its kind is not known")
+            continue
+        try:
+            record = record_of(kind, record_id, body)
+        except CorruptFileError as error:
+            report.add(place, str(error))
+            continue
+        if (record.id, subject_of(record), record.created_ms) != (record_id, subject, created_ms):
+            report.add(place, "its columns do not fit its content")
+        if isinstance(record, PolicyText):
+            try:
+                policies[record.id] = policy_of_stored(record.text)
+            except PolicyError as error:
+                report.add(place, str(error))
+
+
 @final
 class _Verification:
     """One run over a snapshot."""
@@ -97,7 +125,7 @@ class _Verification:
         """Everything, in an order in which later checks may rely on earlier ones."""
         for what in self._snapshot.structure_problems():
             self._report.add("the file's structure", what)
-        self._check_records()
+        check_records(self._snapshot.records(), self._report, self._policies)
         self._check_journal()
         self._check_audits()
         self._check_files()
@@ -105,31 +133,6 @@ class _Verification:
         if self._on_progress is not None:
             self._on_progress(self._total, self._total)
         return self._report
-
-    def _check_records(self) -> None:
-        for kind_name, record_id, subject, created_ms, body in self._snapshot.records():
-            self._report.records += 1
-            place = f"record {kind_name}/{record_id}"
-            kind = KINDS.get(kind_name)
-            if kind is None:
-                self._report.add(place, "its kind is not known")
-                continue
-            try:
-                record = record_of(kind, record_id, body)
-            except CorruptFileError as error:
-                self._report.add(place, str(error))
-                continue
-            columns = (record.id, subject_of(record), record.created_ms)
-            if columns != (record_id, subject, created_ms):
-                self._report.add(place, "its columns do not fit its content")
-            if isinstance(record, PolicyText):
-                self._read_policy(place, record)
-
-    def _read_policy(self, place: str, record: PolicyText) -> None:
-        try:
-            self._policies[record.id] = policy_of_stored(record.text)
-        except PolicyError as error:
-            self._report.add(place, str(error))
 
     def _check_journal(self) -> None:
         """Replay every entry, with its events and audit lines in step."""

@@ -12,14 +12,12 @@ from typing import Any, Final, final
 from zhiwei.core.policy import DEFAULT_POLICY, Policy
 from zhiwei.journal.recount import Recount
 from zhiwei.journal.replay import Replay, Replayed
-from zhiwei.journal.verify import Report
-from zhiwei.policy_file import PolicyError, policy_of_stored
-from zhiwei.ports import CorruptFileError, PolicyText
+from zhiwei.journal.verify import Report, check_records
+from zhiwei.ports import CorruptFileError
 from zhiwei.stores.coding.audit import decode_audit
 from zhiwei.stores.coding.entry import Filed, decode_entry
 from zhiwei.stores.coding.event import decode_event
 from zhiwei.stores.coding.recent import decode_recent, records_of, without_expired
-from zhiwei.stores.coding.record import KINDS, record_of, subject_of
 from zhiwei.stores.coding.settings import decode_settings
 from zhiwei.stores.coding.usage import decode_usage
 from zhiwei.stores.postgres.snapshot import PostgresSnapshot
@@ -92,7 +90,7 @@ class _Verification:
 
     def run(self, after: bytes) -> Report:
         """Records, then every card."""
-        self._check_records()
+        check_records(self._snapshot.records(), self._report, self._policies)
         for card_key, rows in _ByCard(self._snapshot, after).cards():
             self._check_card(card_key, rows)
             if self._on_card is not None:
@@ -102,28 +100,6 @@ class _Verification:
         if self._on_progress is not None:
             self._on_progress(1, 1)
         return self._report
-
-    def _check_records(self) -> None:
-        for kind_name, record_id, subject, created_ms, body in self._snapshot.records():
-            self._report.records += 1
-            place = f"record {kind_name}/{record_id}"
-            kind = KINDS.get(kind_name)
-            if kind is None:
-                self._report.add(place, "its kind is not known")
-                continue
-            try:
-                record = record_of(kind, record_id, body)
-                if isinstance(record, PolicyText):
-                    self._policies[record.id] = policy_of_stored(record.text)
-            except (CorruptFileError, PolicyError) as error:
-                self._report.add(place, str(error))
-                continue
-            if (record.id, subject_of(record), record.created_ms) != (
-                record_id,
-                subject,
-                created_ms,
-            ):
-                self._report.add(place, "its columns do not fit its content")
 
     def _check_loose_audits(self) -> None:
         """Lines of the audit trail that belong to no card."""

@@ -56,6 +56,11 @@ _APP: Final = "app"
 _LOUD: Final = frozenset((SMS, PUSH))
 
 
+def remembers_former(holder: Cardholder, now_ms: int) -> bool:
+    """Whether a cardholder's contacts changed so lately that those of before still count."""
+    return holder.contact_changed_ms > 0 and now_ms < holder.contact_changed_ms + FORMER_CONTACT_MS
+
+
 @dataclass(frozen=True)
 class _Address:
     """Where a channel reaches somebody."""
@@ -250,9 +255,8 @@ class Planner:
         )
         if now:
             yield _Address(channel, now, channel)
-        age_ms = telling.now_ms - holder.contact_changed_ms
-        is_recent = holder.contact_changed_ms > 0 and age_ms < FORMER_CONTACT_MS
-        if former and former != now and is_recent and loosens(telling.row):
+        is_told = remembers_former(holder, telling.now_ms) and loosens(telling.row)
+        if former and former != now and is_told:
             yield _Address(channel, former, f"{channel}2", is_former=True)
 
     def _nowhere(self, row: EventRow, language: str, detail: str) -> list[Planned]:

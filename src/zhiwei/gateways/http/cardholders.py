@@ -31,7 +31,7 @@ from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Anything, Body, Instant, Line, ListOf, Shape
 from zhiwei.gateways.http.times import instant_text
 from zhiwei.messaging.numbers import e164, squeezed
-from zhiwei.messaging.planner import FORMER_CONTACT_MS
+from zhiwei.messaging.planner import remembers_former
 from zhiwei.ports import Cardholder
 from zhiwei.vault import holds_card_number
 
@@ -186,14 +186,14 @@ async def change(
 
 
 def with_former_contact(old: Cardholder, new: Cardholder, now_ms: int) -> Cardholder:
-    """A changed cardholder, who remembers for 30 days (`FORMER_CONTACT_MS`) what was replaced.
+    """A changed cardholder, who remembers for 30 days what was replaced.
 
     Of several changes within that time the first one counts: who takes over an account and changes
     the number twice does not get rid of the owner's.
     """
     if (new.phone, new.email) == (old.phone, old.email):
         return new
-    is_recent = old.contact_changed_ms > 0 and now_ms < old.contact_changed_ms + FORMER_CONTACT_MS
+    is_recent = remembers_former(old, now_ms)
     phone = old.former_phone if is_recent else ""
     email = old.former_email if is_recent else ""
     if new.phone != old.phone and phone in ("", new.phone):

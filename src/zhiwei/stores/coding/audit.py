@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from zhiwei.core.command import Actor
 from zhiwei.core.result import Audit
-from zhiwei.ports import CorruptFileError
+from zhiwei.ports import AuditRow, CorruptFileError
 from zhiwei.stores.coding.command import actor_list, actor_of
 from zhiwei.stores.coding.frame import DAMAGE, Part, pack, sealed, unpacked
 
@@ -39,3 +39,13 @@ def decode_audit(body: bytes, card_key: bytes) -> tuple[int, Actor, Audit]:
         return row[1], actor_of(row[2]), Audit(row[3], row[4], row[5], row[6])
     except DAMAGE as error:
         raise CorruptFileError from error
+
+
+def audit_row(position: int, card_key: bytes, body: bytes) -> AuditRow:
+    """A line as readers give it.
+
+    Raises:
+        CorruptFileError: the bytes are damaged, or another card's.
+    """
+    at_ms, actor, audit = decode_audit(body, card_key)
+    return AuditRow(position, at_ms, actor, card_key, audit)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from importlib.resources import files
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Final
@@ -12,12 +10,12 @@ from typing import Final
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.files.reading import open_read_only
+from zhiwei.stores.files.statements import migrations_of
 
 FILE_NAME: Final = "faces.sqlite3"
 #: `zhwf`: says whose file this is.
 APPLICATION_ID: Final = 0x7A687766
 _PACKAGE: Final = "zhiwei.stores.faces"
-_MIGRATION: Final = re.compile(r"(\d{4})\.sql")
 #: The command line writes the same file, a row at a time.
 _BUSY_SECONDS: Final = 5.0
 _READ_CACHE: Final = 1024
@@ -36,12 +34,7 @@ class ForeignFacesError(ZhiweiError):
 
 def migrations() -> dict[int, str]:
     """Scripts by the number of the schema that they lead to, in order."""
-    found: dict[int, str] = {}
-    for file in (files(_PACKAGE) / "migrations").iterdir():
-        match = _MIGRATION.fullmatch(file.name)
-        if match is not None:
-            found[int(match[1])] = file.read_text(encoding="utf-8")
-    return dict(sorted(found.items()))
+    return migrations_of(_PACKAGE)
 
 
 def open_writer(path: Path) -> sqlite3.Connection:

@@ -1,4 +1,4 @@
-"""The statements of a store's `queries.sql` by name, one comment before each."""
+"""What a store keeps as SQL beside its code: its statements by name, its migrations by number."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Final
 
 _NAME: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_MIGRATION: Final = re.compile(r"(\d{4})\.sql")
 
 
 def statements_of(package: str) -> dict[str, str]:
@@ -19,3 +20,13 @@ def statements_of(package: str) -> dict[str, str]:
         ).rstrip(";\n")
         for name, body in zip(parts[1::2], parts[2::2], strict=True)
     }
+
+
+def migrations_of(package: str) -> dict[int, str]:
+    """Scripts in a package's `migrations` by the number of the schema that they make, in order."""
+    found: dict[int, str] = {}
+    for file in (files(package) / "migrations").iterdir():
+        match = _MIGRATION.fullmatch(file.name)
+        if match is not None:
+            found[int(match[1])] = file.read_text(encoding="utf-8")
+    return dict(sorted(found.items()))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from importlib.resources import files
 from typing import Any, Final
 
 import psycopg
 
 from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.files.statements import migrations_of
 from zhiwei.stores.postgres.faults import (
     DatabaseRefusedError,
     ForeignDatabaseError,
@@ -17,7 +17,6 @@ from zhiwei.stores.postgres.faults import (
 from zhiwei.stores.postgres.queries import QUERIES
 
 _PACKAGE: Final = "zhiwei.stores.postgres"
-_MIGRATION: Final = re.compile(r"(\d{4})\.sql")
 _OLDEST: Final = 150_000
 TABLES: Final = (
     "zhiwei_schema",
@@ -36,12 +35,7 @@ Connection = psycopg.Connection[Any]
 
 def migrations() -> dict[int, str]:
     """Scripts by the number of the schema that they make."""
-    found: dict[int, str] = {}
-    for file in (files(_PACKAGE) / "migrations").iterdir():
-        match = _MIGRATION.fullmatch(file.name)
-        if match is not None:
-            found[int(match[1])] = file.read_text(encoding="utf-8")
-    return dict(sorted(found.items()))
+    return migrations_of(_PACKAGE)
 
 
 def made_ready(connection: Connection) -> tuple[str, ...]:

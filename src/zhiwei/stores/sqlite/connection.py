@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from importlib.resources import files
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Final
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.files.reading import open_read_only
+from zhiwei.stores.files.statements import migrations_of
 
 FILE_NAME: Final = "zhiwei.db"
 #: `zhwi`: says whose file this is.
 APPLICATION_ID: Final = 0x7A687769
 PAGE_BYTES: Final = 4096
 _PACKAGE: Final = "zhiwei.stores.sqlite"
-_MIGRATION: Final = re.compile(r"(\d{4})\.sql")
 _BUSY_SECONDS: Final = 5.0
 #: Cache of pages of each reading connection, in KiB.
 _READ_CACHE: Final = 8192
@@ -35,12 +34,7 @@ class ForeignFileError(ZhiweiError):
 
 def migrations() -> dict[int, str]:
     """Scripts by the number of the schema that they make."""
-    found: dict[int, str] = {}
-    for file in (files(_PACKAGE) / "migrations").iterdir():
-        match = _MIGRATION.fullmatch(file.name)
-        if match is not None:
-            found[int(match[1])] = file.read_text(encoding="utf-8")
-    return dict(sorted(found.items()))
+    return migrations_of(_PACKAGE)
 
 
 def open_writer(path: Path, cache_bytes: int) -> sqlite3.Connection:

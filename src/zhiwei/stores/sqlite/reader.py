@@ -11,7 +11,7 @@ from zhiwei.core.card_state import CardState
 from zhiwei.core.entry import Entry
 from zhiwei.core.ids import entry_id, entry_of
 from zhiwei.ports import AuditRow, CorruptFileError, EventRow, Positioned, R
-from zhiwei.stores.coding.audit import decode_audit
+from zhiwei.stores.coding.audit import audit_row
 from zhiwei.stores.coding.entry import decode_entry
 from zhiwei.stores.coding.event import EventFiled, decode_event
 from zhiwei.stores.coding.record import KIND_NAMES, record_of
@@ -142,11 +142,7 @@ class SqliteReader:
             if card_key
             else self._page("audits", before, after, limit)
         )
-        found = []
-        for position, owner, body in rows:
-            at_ms, actor, audit = decode_audit(body, owner)
-            found.append(AuditRow(position, at_ms, actor, owner, audit))
-        return found
+        return [audit_row(*row) for row in rows]
 
     def events(
         self, *, card_key: bytes = b"", before: int = 0, after: int = 0, limit: int = 100

@@ -21,11 +21,11 @@ from starlette.concurrency import run_in_threadpool
 
 from zhiwei.gateways.http.house import Queue
 from zhiwei.gateways.http.record_ids import IdMint
-from zhiwei.messaging.model import ONE_TIME_CODE, SMS, Message
+from zhiwei.messaging.model import ONE_TIME_CODE, Message
 from zhiwei.messaging.numbers import prefix_of
-from zhiwei.messaging.wording import in_gsm7
 from zhiwei.web.sign_in.model import Code, Face, FaceStore
 from zhiwei.web.sign_in.sessions import Clock, hashed
+from zhiwei.web.sign_in.texts import text_to
 from zhiwei.words.sentences import FactMap
 
 #: A code and a link live for so long.
@@ -163,21 +163,14 @@ class Codes:
         facts = {"code": code, "what": what[: WHAT_MAX[language]]}
         text = self._text("code.deed" if what else "code.sign_in", language, facts)
         message_id = self._mint.new("msg_code", now_ms)
-        return Message(
-            id=message_id,
-            event_id="",
+        return text_to(
+            number,
+            language,
+            text,
             kind=ONE_TIME_CODE,
-            card_key=b"",
-            # A lane of its own: no older message to this number holds it up.
-            lane=f"{ONE_TIME_CODE}|{message_id}",
-            channel=SMS,
-            to=number,
-            language=language,
-            subject="",
-            text=in_gsm7(text) if language == "en" else text,
+            message_id=message_id,
             created_ms=now_ms,
             expires_ms=now_ms + CODE_MS,
-            is_urgent=True,
         )
 
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import Final, final
 
 import structlog
+from starlette.concurrency import run_in_threadpool
 
 from zhiwei.gateways.http.house import Queue
 from zhiwei.gateways.http.record_ids import IdMint
-from zhiwei.messaging.model import SMS, Message
-from zhiwei.messaging.planner import FORMER_CONTACT_MS
-from zhiwei.messaging.wording import in_gsm7
+from zhiwei.messaging.model import Message
+from zhiwei.messaging.planner import remembers_former
 from zhiwei.ports import Cardholder, Reader, StoreUnavailableError
 from zhiwei.web.sign_in.codes import Text
 from zhiwei.web.sign_in.people import Person
 from zhiwei.web.sign_in.sessions import Clock
+from zhiwei.web.sign_in.texts import text_to
 
 #: Kind of these messages.
 PASSKEY_ADDED: Final = "passkey_added"
@@ -42,7 +43,9 @@ class Notices:
         if self._queue is None:
             return
         now_ms = self._clock.now_ms()
-        messages = [self._message(person, to, now_ms) for to in self._numbers(person, now_ms)]
+        # It reads the store, so off the loop.
+        numbers = await run_in_threadpool(self._numbers, person, now_ms)
+        messages = [self._message(person, number, now_ms) for number in numbers]
         try:
             await self._queue(messages)
         except StoreUnavailableError as error:
@@ -52,7 +55,7 @@ class Notices:
         """The number of now, and the one of before for 30 days."""
         numbers = [person.phone]
         holder = self._reader.record(Cardholder, person.subject)
-        if holder is not None and now_ms - holder.contact_changed_ms < FORMER_CONTACT_MS:
+        if holder is not None and remembers_former(holder, now_ms):
             numbers.append(holder.former_phone)
         return [number for number in dict.fromkeys(numbers) if number]
 
@@ -60,18 +63,6 @@ class Notices:
         language = person.language
         text = self._text("notice.passkey_added", language, {})
         message_id = self._mint.new("msg_notice", now_ms)
-        return Message(
-            id=message_id,
-            event_id="",
-            kind=PASSKEY_ADDED,
-            card_key=b"",
-            lane=f"{PASSKEY_ADDED}|{message_id}",
-            channel=SMS,
-            to=number,
-            language=language,
-            subject="",
-            text=in_gsm7(text) if language == "en" else text,
-            created_ms=now_ms,
-            expires_ms=0,
-            is_urgent=True,
+        return text_to(
+            number, language, text, kind=PASSKEY_ADDED, message_id=message_id, created_ms=now_ms
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -12,9 +13,10 @@ from zhiwei.core.card_state import CardStatus, Profile
 from zhiwei.core.command import Actor, Command, Register, Via
 from zhiwei.core.policy import DEFAULT_POLICY
 from zhiwei.core.result import Related, Result
-from zhiwei.engine import Answer, Engine, Failure, StoppedError, ThreadEntry
+from zhiwei.engine import BATCH_MAX, QUEUE_MAX, Answer, Engine, Failure, StoppedError, ThreadEntry
 from zhiwei.guardian import Guardian
 from zhiwei.guardian.case import Rules
+from zhiwei.lanes import Lanes
 from zhiwei.ports import (
     Cardholder,
     CardsHeldError,
@@ -88,9 +90,26 @@ def registration(number: int) -> Command:
     return Command(number.to_bytes(16, "big"), change=Register(profile), actor=STAFF)
 
 
-def engine_of(store: MemoryStore, watch: Watch, step: Step = STEP, **bounds: int) -> Engine:
-    """An engine on a clock that stands still."""
-    return Engine(store, step, StandingClock(), watch, **bounds)
+def engine_of(
+    store: MemoryStore,
+    watch: Watch,
+    step: Step = STEP,
+    *,
+    batch_max: int = BATCH_MAX,
+    queue_max: int = QUEUE_MAX,
+    lanes: int = 1,
+) -> Engine:
+    """An engine on a clock that stands still, whose lanes are not sparing."""
+    return Engine(
+        store,
+        step,
+        StandingClock(),
+        watch,
+        batch_max=batch_max,
+        queue_max=queue_max,
+        lanes=lanes,
+        haste_seconds=0,
+    )
 
 
 def run_until_done(engine: Engine, units: list[list[Command]]) -> list[Sequence[Answer]]:
@@ -125,6 +144,53 @@ def test_a_batch_is_bounded_and_units_stay_whole() -> None:
     units.append([registration(n) for n in range(10, 16)])
     run_until_done(engine_of(MemoryStore(), watch, batch_max=3), units)
     assert watch.batches == [3, 1, 6]
+
+
+def test_only_behind_a_batch_with_company_the_next_one_keeps_the_beat() -> None:
+    """Who comes alone never waits; a busy path begins its batches a beat apart."""
+    rests: list[float] = []
+
+    async def go() -> None:
+        async def rest(seconds: float) -> None:
+            rests.append(seconds)
+            await asyncio.sleep(0)
+
+        watch = Watch()
+        engine = Engine(MemoryStore(), STEP, StandingClock(), watch, beat_seconds=3_600, rest=rest)
+        running = asyncio.create_task(engine.run())
+        answers: list[list[int]] = []
+        for count in (1, 7, 8, 1):
+            submit(engine, answers, *[[number] for number in range(count)])
+            await until(lambda: engine.waiting == 0 and len(answers) == sum(watch.batches))
+        engine.stop()
+        await running
+        assert watch.batches == [1, 7, 8, 1]
+
+    asyncio.run(go())
+    assert [seconds > 0 for seconds in rests] == [False, False, True, False]
+    assert max(rests) <= 3_600
+
+
+def test_a_batch_begins_beside_another_for_many_or_after_a_while() -> None:
+    """The first begins at once; one beside it needs company or time, and room."""
+    lanes = Lanes(2, haste_seconds=0.008)
+
+    async def go() -> None:
+        async def work() -> None:
+            await asyncio.sleep(0)
+
+        assert lanes.may_begin(1, 0.0)
+        lanes.begin([], work(), 5.0)
+        assert not lanes.may_begin(31, 5.001)
+        assert lanes.may_begin(32, 5.001)
+        assert lanes.may_begin(1, 5.008)
+        lanes.begin([], work(), 5.008)
+        assert not lanes.may_begin(1_000, 99.0)
+        lanes.end([], deque(), is_apart=False)
+        assert not lanes.may_begin(1, 5.009)
+        assert lanes.may_begin(1, 99.0)
+
+    asyncio.run(go())
 
 
 def test_past_the_queue_s_bound_the_answer_is_busy_at_once() -> None:

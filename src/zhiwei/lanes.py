@@ -13,6 +13,12 @@ from typing import Any, Final, TypeAlias, final
 
 from zhiwei.core.command import Command
 
+#: A batch begins beside others when so many commands wait for it,
+_COMPANY: Final = 32
+#: or when the last one began so long ago. Sooner, four small batches would be in flight where one
+#: would do, and each costs PostgreSQL its transaction and a flush.
+HASTE_SECONDS: Final = 0.008
+_TIMER_SECONDS: Final = 0.001  # a timer of the loop may be early by so much
 #: Is called with the answers of a unit, in the order of its commands.
 OnAnswered: TypeAlias = "Callable[[Sequence[Any]], None]"
 
@@ -39,9 +45,10 @@ class Unit:
 class Lanes:
     """Which cards are in flight, what waits for them, and the tasks that carry them out."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, haste_seconds: float = HASTE_SECONDS) -> None:
         #: Batches at once.
         self.most: Final = most
+        self.haste_seconds: Final = haste_seconds
         #: How many batches that wait for other servers may do so at once.
         self.patience: Final = asyncio.Semaphore(most)
         #: By card: how many batches in flight are about it; mostly one.
@@ -53,12 +60,16 @@ class Lanes:
         self._behind: Final[dict[bytes, bytes]] = {}
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._running = 0
+        self._began = 0.0
         self._failure: BaseException | None = None
 
-    @property
-    def has_room(self) -> bool:
-        """Whether another batch may begin."""
-        return self._running < self.most
+    def may_begin(self, waiting: int, now: float) -> bool:
+        """Whether another batch may begin for so many commands, now (seconds of `perf_counter`)."""
+        if not self._running:
+            return True
+        if self._running == self.most:
+            return False
+        return waiting >= _COMPANY or now - self._began >= self.haste_seconds - _TIMER_SECONDS
 
     @property
     def is_idle(self) -> bool:
@@ -79,9 +90,10 @@ class Lanes:
                 count += len(unit.commands)
         return units
 
-    def begin(self, units: list[Unit], work: Coroutine[Any, Any, None]) -> None:
-        """Begin a batch that counts as one of the lanes."""
+    def begin(self, units: list[Unit], work: Coroutine[Any, Any, None], now: float) -> None:
+        """Begin a batch that counts as one of the lanes, now (seconds of `perf_counter`)."""
         self._running += 1
+        self._began = now
         self._start(units, work)
 
     def begin_apart(self, units: list[Unit], work: Coroutine[Any, Any, None]) -> None:

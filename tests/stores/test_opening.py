@@ -269,14 +269,14 @@ def test_a_start_without_a_clean_stop_finds_everything(tmp_path: Path) -> None:
 
 
 def test_more_cards_than_memory_may_hold_are_no_problem(tmp_path: Path) -> None:
-    """Files are read from their rows when they are needed again."""
+    """Files are read from their rows when they are needed again, many or few at once."""
     store = SqliteStore(tmp_path, bounds=Bounds(cards_max=50, opened_max=5, round_entries=64))
     for start in range(0, 300, 50):
         batch = [registration(number) for number in range(start, start + 50)]
         done(store.transact(batch, STEP, NOON))
-    for turn in range(3):
-        for start in range(0, 300, 20):
-            batch = [purchase(n, 1000 * turn + n) for n in range(start, start + 20)]
+    for turn, size in enumerate((150, 5, 20)):
+        for start in range(0, 300, size):
+            batch = [purchase(n, 1000 * turn + n) for n in range(start, start + size)]
             done(store.transact(batch, STEP, NOON + turn))
     assert store.cards_in_memory <= 100
     files_read = store.reader().cards(limit=1000)

@@ -23,6 +23,10 @@ update card_state set version = ?, settings = ?, usage = ?, recent = ? where num
 -- The file of one card.
 select number, card_key, settings, usage, recent from card_state where card_key = ?;
 
+-- name: cards_by_keys
+-- The files of many cards; stands here for one, `rows.py` asks for more at once.
+select number, card_key, settings, usage, recent from card_state where card_key in (?);
+
 -- name: card_by_number
 -- The file of one card that the log speaks of.
 select number, card_key, settings, usage, recent from card_state where number = ?;

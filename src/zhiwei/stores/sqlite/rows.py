@@ -14,6 +14,14 @@ from zhiwei.stores.sqlite.queries import QUERIES
 MARK_EVERY: Final = 32
 
 _CARD_BY_KEY: Final = QUERIES["card_by_key"]
+_KEYS_MAX: Final = 64
+#: How many keys a statement takes, and the statement.
+_CARDS_BY_KEYS: Final = tuple(
+    [
+        (count, QUERIES["cards_by_keys"].replace("?", ",".join("?" * count)))
+        for count in (8, _KEYS_MAX)
+    ]
+)
 _ENTRY_AT: Final = QUERIES["entry_at"]
 _LINK_AT: Final = QUERIES["link_at"]
 _MARK_FROM: Final = QUERIES["mark_from"]
@@ -34,6 +42,23 @@ class Rows:
         """The file of a card as its row has it."""
         row = self.connection.execute(_CARD_BY_KEY, (card_key,)).fetchone()
         return None if row is None else Slot(row[0], row[1], row[2], row[3], row[4])
+
+    def cards(self, card_keys: list[bytes]) -> list[Slot]:
+        """The files of those cards that have a row, in few statements.
+
+        Each statement begins and ends a transaction, which costs more than to find a row.
+        """
+        found: list[Slot] = []
+        for start in range(0, len(card_keys), _KEYS_MAX):
+            keys = card_keys[start : start + _KEYS_MAX]
+            for count, statement in _CARDS_BY_KEYS:
+                if count >= len(keys):
+                    # A key that stands there twice is found once.
+                    keys += keys[:1] * (count - len(keys))
+                    rows = self.connection.execute(statement, keys).fetchall()
+                    found.extend([Slot(row[0], row[1], row[2], row[3], row[4]) for row in rows])
+                    break
+        return found
 
     def entry_at(self, position: int, card_key: bytes) -> Filed:
         """The entry at a position, which is this card's.

@@ -145,6 +145,7 @@ class SqliteStore:
         self._check_usable()
         turn = Turn(self._cards, self._sweep, self._rows, self._positions.copy(), step, clock_ms)
         try:
+            turn.read_ahead(batch)
             results = [turn.carry_out(command) for command in batch]
             if turn.entries:
                 self._commit(turn)

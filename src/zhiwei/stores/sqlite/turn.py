@@ -6,6 +6,7 @@ are dropped, and the files in memory are as they were.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, final
 
 from zhiwei.core.card_state import CHAIN_START, CardState, Settings
@@ -164,6 +165,17 @@ class Turn:
         self.old_keys: Final[list[tuple[bytes, bytes, int, int]]] = []
         #: One for each command that was refused because something stored is damaged.
         self.damage: Final[list[CorruptFileError]] = []
+
+    def read_ahead(self, commands: Sequence[Command]) -> None:
+        """Read the files that are not in memory, all of them together where there are several."""
+        slots = self.cards.slots
+        missing: dict[bytes, None] = {}
+        for command in commands:
+            if command.card_key not in slots:
+                missing[command.card_key] = None
+        if len(missing) > 1:
+            for slot in self.rows.cards(sorted(missing)):
+                self.cards.take_in(slot, self.sweep)
 
     def carry_out(self, command: Command) -> Result:
         """Carry out one command on the draft of its card's file."""

@@ -17,6 +17,7 @@ from zhiwei.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from zhiwei.stores.postgres.address import Address
+    from zhiwei.stores.postgres.opening import Schema
     from zhiwei.stores.postgres.snapshot import PostgresSnapshot
     from zhiwei.stores.postgres.store import PostgresStore
 
@@ -119,6 +120,26 @@ def verify_main_store(
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     return verify_database(database, on_progress, after=after, on_card=on_card)
+
+
+def migrate_database(database: str, *, is_last: bool) -> Schema:
+    """Bring a database's schema up to date; `is_last`: finish it, since no older server is left.
+
+    Raises:
+        DriverMissingError: psycopg is not installed.
+        ZhiweiError: it cannot be done; the message says why and what to do.
+    """
+    try:
+        from zhiwei.stores.postgres import opening  # noqa: PLC0415 - an extra
+        from zhiwei.stores.postgres.steps import known_steps  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    steps = known_steps()
+    with address_of(database).open_for_reading() as connection:
+        opening.made_ready(connection, steps)
+        if is_last:
+            return opening.finish(connection, steps)
+        return opening.schema_of(connection, steps)
 
 
 def _missing(error: ModuleNotFoundError) -> Exception:

@@ -20,6 +20,7 @@ from zhiwei.cli.demo import demo
 from zhiwei.cli.faces import enter, operators
 from zhiwei.cli.keys import keys
 from zhiwei.cli.messages import messages
+from zhiwei.cli.migrate import migrate
 from zhiwei.cli.serve import serve
 from zhiwei.cli.simulate import simulate
 from zhiwei.cli.texts import texts
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (serve, demo, simulate, decide, verify, export, backup, texts, enter):
+for command in (serve, demo, simulate, decide, verify, export, backup, migrate, texts, enter):
     app.command()(command)
 bench.command()(postgres)
 bench.command()(failover)

@@ -23,7 +23,8 @@ from zhiwei.stores.postgres.faults import (
     ForeignDatabaseError,
     NewerSchemaError,
 )
-from zhiwei.stores.postgres.opening import bring_up_to_date, migrations
+from zhiwei.stores.postgres.opening import bring_up_to_date
+from zhiwei.stores.postgres.steps import known_steps
 from zhiwei.stores.postgres.store import Bounds, PostgresStore
 
 
@@ -163,7 +164,7 @@ def test_a_promoted_standby_is_found_without_a_restart() -> None:
 def test_a_newer_schema_is_left_alone(database: str) -> None:
     """An older program does not touch what it does not know."""
     with psycopg.connect(database) as connection:
-        connection.execute("update zhiwei_schema set number = 99")
+        connection.execute("update zhiwei_schema set number = 99, finished = 99")
     assert "schema 99" in refusal(database, NewerSchemaError)
 
 
@@ -222,15 +223,19 @@ def schema_of(cluster: Cluster, database: str) -> str:
 
 
 def test_migrations_lead_to_the_schema(cluster: Cluster) -> None:
-    """Step by step or at once: the same tables."""
-    at_once, by_steps = (cluster.new_database("template1") for _ in range(2))
+    """Step by step or at once, each finished at once or all at the end: the same tables."""
+    at_once, by_steps, late = (cluster.new_database("template1") for _ in range(3))
+    steps = known_steps()
     with psycopg.connect(cluster.url(at_once), cursor_factory=psycopg.RawCursor) as connection:
-        bring_up_to_date(connection)
-    with psycopg.connect(cluster.url(by_steps)) as connection:
-        for script in migrations().values():
-            psycopg.ClientCursor(connection).execute(script.encode())
-    assert schema_of(cluster, by_steps) == schema_of(cluster, at_once)
-    assert len(migrations()) == max(migrations())
+        bring_up_to_date(connection, steps)
+    each = [
+        half[number] for number in steps.pre for half in (steps.pre, steps.post) if number in half
+    ]
+    for name, scripts in ((by_steps, each), (late, [*steps.pre.values(), *steps.post.values()])):
+        with psycopg.connect(cluster.url(name)) as connection:
+            for script in scripts:
+                psycopg.ClientCursor(connection).execute(script.encode())
+        assert schema_of(cluster, name) == schema_of(cluster, at_once)
 
 
 def test_two_servers_may_start_at_once_on_an_empty_database(cluster: Cluster) -> None:

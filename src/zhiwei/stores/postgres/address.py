@@ -29,6 +29,11 @@ _RAISE_COMMIT: Final = """
 select set_config('synchronous_commit', 'on', false)
 where current_setting('synchronous_commit') in ('off', 'local', 'remote_write')
 """
+#: Since PostgreSQL 17.
+_NO_TRANSACTION_LIMIT: Final = """
+select set_config('transaction_timeout', '0', false)
+from pg_settings where name = 'transaction_timeout'
+"""
 #: What a session that writes asks for, whatever the database's defaults are. No timeout for
 #: statements: it would cancel a commit that waits for a standby. The plans of all our statements
 #: are the same, whatever the numbers: by the card's key, through its index.
@@ -36,12 +41,40 @@ SESSION: Final = (
     "set statement_timeout = 0",
     f"set lock_timeout = {_LOCK_MS}",
     f"set idle_in_transaction_session_timeout = {_IDLE_MS}",
+    "set idle_session_timeout = 0",
+    _NO_TRANSACTION_LIMIT,
     _RAISE_COMMIT,
     "set plan_cache_mode = force_generic_plan",
     "set enable_seqscan = off",
     "set enable_hashjoin = off",
     "set enable_mergejoin = off",
     "set jit = off",
+)
+#: What a session that reads asks for. A page takes milliseconds; who reads everything (`verify`)
+#: says that it takes longer.
+_READING_SESSION: Final = (
+    "set statement_timeout = 30000",
+    "set lock_timeout = 10000",
+    "set idle_in_transaction_session_timeout = 0",
+    "set idle_session_timeout = 0",
+    _NO_TRANSACTION_LIMIT,
+)
+#: What to do about why there is no connection, by words of PostgreSQL's own (in English; a server
+#: that speaks another language is quoted without advice).
+_ADVICE: Final = (
+    ("read-only", "this is a standby that only reads: name the primary, or all hosts"),
+    ("hot standby", "this is a standby that only reads: name the primary, or all hosts"),
+    ("password authentication failed", "give the password by PGPASSWORD or ~/.pgpass"),
+    ("no password supplied", "give the password by PGPASSWORD or ~/.pgpass"),
+    ("does not exist", "make it as docs/operating/growing.md says"),
+    (
+        "too many c",
+        "raise max_connections or the limit of this user or database, or start fewer servers",
+    ),
+    (
+        "remaining connection slots",
+        "raise max_connections, or start fewer servers",
+    ),
 )
 
 
@@ -91,17 +124,22 @@ class Address:
             StoreUnavailableError: there is none.
         """
         try:
-            return psycopg.connect(
+            connection = psycopg.connect(
                 self._text, autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=2
             )
+            try:
+                # One message, without parameters.
+                psycopg.ClientCursor(connection).execute(";".join(_READING_SESSION).encode())
+            except BaseException:
+                connection.close()
+                raise
+            return connection
         except (psycopg.Error, OSError) as error:
             raise StoreUnavailableError(self._unreachable(str(error))) from None
 
     def _unreachable(self, reason: str) -> str:
         """Why there is no connection, in one line."""
-        hint = ""
-        if "read-only" in reason or "hot standby" in reason:
-            hint = "; this is a standby that only reads: name the primary, or all hosts"
+        hint = next((f"; {advice}" for words, advice in _ADVICE if words in reason), "")
         return f"no connection to the database {self.shown}: {_one_line(reason)}{hint}"
 
 

@@ -14,6 +14,12 @@ COMMIT: Final[Ask] = (b"commit", ())
 ROLLBACK: Final[Ask] = (b"rollback", ())
 ONE_AT_A_TIME: Final[Ask] = (b"one_at_a_time", ())
 PARTITIONS: Final[Ask] = (b"partitions", ())
+FINISHED: Final[Ask] = (b"finished", ())
+
+
+def serve_schema(number: int) -> Ask:
+    """Be counted among those who know this schema, while the line is open."""
+    return (b"serve_schema", (bigint(number),))
 
 
 def lock_files(card_keys: Sequence[bytes], *, waits: bool) -> Ask:

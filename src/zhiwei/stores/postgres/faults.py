@@ -11,6 +11,13 @@ UNIQUE_VIOLATION: Final = "23505"
 NO_PARTITION: Final = "23514"
 LOCK_NOT_AVAILABLE: Final = "55P03"
 READ_ONLY: Final = "25006"
+#: What an operator is to do about what PostgreSQL says.
+ADVICE: Final = {
+    "53100": "make room on the database server's disk",
+    "53200": "the database server has no memory left",
+    "57014": "somebody cancels zhiwei's statements; look into the server's log",
+    "42501": "the tables must belong to this user",
+}
 #: The whole transaction may be tried again at once: serialization (Citus, YugabyteDB), deadlock, a
 #: card that another server registered meanwhile, a week that another server began.
 MAY_SUCCEED: Final = frozenset({"40001", "40P01", UNIQUE_VIOLATION, NO_PARTITION})
@@ -24,6 +31,10 @@ class DatabaseRefusedError(ZhiweiError):
 
 class NewerSchemaError(ZhiweiError):
     """the database was written by a newer version of this program; install that version"""
+
+
+class OlderServersError(ZhiweiError):
+    """a server of an older version is still connected; end it first"""
 
 
 class ForeignDatabaseError(ZhiweiError):
@@ -44,7 +55,8 @@ class StatementError(Exception):
     """PostgreSQL refused a statement."""
 
     def __init__(self, place: int, code: str, message: str) -> None:
-        super().__init__(f"{message} ({code})")
+        advice = f"; {ADVICE[code]}" if code in ADVICE else ""
+        super().__init__(f"{message} ({code}){advice}")
         #: Place of the statement in its trip, from 0.
         self.place: Final = place
         #: SQLSTATE, five characters.

@@ -10,15 +10,20 @@ from typing import Final, final
 from psycopg import Error
 
 from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.postgres import asks
 from zhiwei.stores.postgres.address import SESSION, Address
+from zhiwei.stores.postgres.arrays import number_of
 from zhiwei.stores.postgres.faults import LineLostError, StatementError
 from zhiwei.stores.postgres.line import Line
+from zhiwei.stores.postgres.opening import too_old
 from zhiwei.stores.postgres.queries import QUERIES
 
 #: After a connection could not be made, nobody tries again for so long: no storm of connections
 #: on a primary that is just coming up.
 _PAUSE_SECONDS: Final = 0.25
 _PREPARE_SECONDS: Final = 10.0
+#: So long one waits for a line of the others where no other can be opened.
+_ROUND_SECONDS: Final = 2.0
 #: Statements of the path.
 _PREPARED: Final = (
     "begin",
@@ -43,6 +48,8 @@ _PREPARED: Final = (
     "chain_of_entry",
     "one_at_a_time",
     "partitions",
+    "serve_schema",
+    "finished",
 )
 
 
@@ -50,8 +57,10 @@ _PREPARED: Final = (
 class Lines:
     """At most so many connections, each with the path's statements prepared."""
 
-    def __init__(self, address: Address, most: int) -> None:
+    def __init__(self, address: Address, most: int, newest: int) -> None:
+        """At most `most` lines; `newest` is the number of the schema that this program knows."""
         self._address: Final = address
+        self._newest: Final = newest
         self._most: Final = most
         self._free: Final[list[Line]] = []
         self._waiting: Final[deque[asyncio.Future[None]]] = deque()
@@ -75,22 +84,18 @@ class Lines:
                 self._count -= 1
             if not self._is_open:
                 raise StoreUnavailableError("the store is closed")
-            if self._count < self._most:
-                break
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
+            if self._count >= self._most:
+                await self._turn()
+                continue
+            self._count += 1
             try:
-                await turn
-            finally:
-                if not turn.done():
-                    self._waiting.remove(turn)
-        self._count += 1
-        try:
-            return await self.open_new()
-        except BaseException:
-            self._count -= 1
-            self._wake()
-            raise
+                return await self.open_new()
+            except BaseException as error:
+                self._count -= 1
+                # Where PostgreSQL has no room for one more, those that there are go round.
+                if not isinstance(error, StoreUnavailableError) or not await self._turn_soon():
+                    self._wake()
+                    raise
 
     def give(self, line: Line) -> None:
         """Take a line back; one that is closed is forgotten."""
@@ -109,15 +114,60 @@ class Lines:
         """
         if monotonic() < self._not_before:
             raise StoreUnavailableError(self._why)
+        line: Line | None = None
         try:
             line = Line(await self._address.open())
             await line.run(SESSION, _PREPARE_SECONDS)
             await line.prepare({name: QUERIES[name] for name in _PREPARED}, _PREPARE_SECONDS)
+            await self._check_schema(line)
         except (StoreUnavailableError, LineLostError, StatementError, Error) as error:
+            if line is not None:
+                line.close()
             self._why = str(error)
             self._not_before = monotonic() + _PAUSE_SECONDS
             raise StoreUnavailableError(self._why) from error
         return line
+
+    async def _check_schema(self, line: Line) -> None:
+        """Be counted among those who know our schema, unless it is gone meanwhile.
+
+        Raises:
+            StoreUnavailableError: a newer version has finished what we do not know.
+        """
+        statements = [asks.serve_schema(self._newest), asks.FINISHED]
+        _, answer = await line.trip(statements, _PREPARE_SECONDS)
+        ((finished,),) = answer.rows()
+        assert finished is not None
+        if number_of(finished) > self._newest:
+            raise StoreUnavailableError(too_old(number_of(finished), self._newest))
+
+    async def _turn_soon(self) -> bool:
+        """Whether there is a line that is free, or has been given back within a short time."""
+        if self._free:
+            return True
+        if not self._count:
+            return False
+        try:
+            async with asyncio.timeout(_ROUND_SECONDS):
+                await self._turn()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _turn(self) -> None:
+        """Wait until a line was given back."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                # It was this one's turn, and nobody takes it.
+                self._wake()
+            raise
+        finally:
+            if not turn.done():
+                self._waiting.remove(turn)
 
     def close_free(self) -> None:
         """Close the lines that nobody uses: they may lead to a server that is no primary now."""

@@ -132,13 +132,31 @@ join pg_class child on child.oid = i.inhrelid
 where i.inhparent in (to_regclass('journal'), to_regclass('event'));
 
 -- name: server_facts
--- What the promise of durability rests on.
-select name, setting from pg_settings
+-- What the promises rest on. Settings are those that a session of this user begins with; limits of
+-- connections hold for everybody but superusers, -1 is none.
+select name, reset_val from pg_settings
 where name in (
     'server_version_num', 'server_encoding', 'fsync', 'full_page_writes', 'synchronous_commit',
-    'synchronous_standby_names', 'default_transaction_read_only'
+    'synchronous_standby_names', 'default_transaction_read_only', 'max_connections',
+    'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
+    'idle_session_timeout', 'transaction_timeout'
 )
-union all select 'in_recovery', pg_is_in_recovery()::text;
+union all select 'in_recovery', pg_is_in_recovery()::text
+union all select 'user', current_user
+union all select 'user_connections', (
+    select case when rolsuper then -1 else rolconnlimit end::text from pg_roles
+    where rolname = current_user
+)
+union all select 'database_connections', (
+    select case when (select rolsuper from pg_roles where rolname = current_user) then -1
+        else datconnlimit end::text
+    from pg_database where datname = current_database()
+)
+union all select 'reserved_connections', (
+    select sum(setting::integer)::text from pg_settings
+    where name in ('superuser_reserved_connections', 'reserved_connections')
+)
+union all select 'clock_ms', floor(extract(epoch from clock_timestamp()) * 1000)::bigint::text;
 
 -- name: own_tables
 -- Tables of the current schema that have our names.
@@ -147,8 +165,20 @@ where relkind in ('r', 'p') and relnamespace = (select current_schema()::regname
     and relname = any($1::text[]);
 
 -- name: schema_number
--- The number of the schema.
-select number from zhiwei_schema;
+-- The number of the schema, and the number up to which it is finished.
+select number, finished from zhiwei_schema;
+
+-- name: serve_schema
+-- Held by whoever writes, under the number of the schema that its program knows, while it is connected.
+select pg_advisory_lock_shared(2054711145, (1000 + $1::bigint)::integer);
+
+-- name: finished
+-- Who knows fewer schemas than this may not serve.
+select finished::bigint from zhiwei_schema;
+
+-- name: nobody_serves
+-- Whether no server that knows this schema and no newer one is connected; none can come meanwhile.
+select pg_try_advisory_xact_lock(2054711145, (1000 + $1::bigint)::integer);
 
 -- name: file
 -- The file of one card.

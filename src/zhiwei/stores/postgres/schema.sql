@@ -3,9 +3,10 @@
 -- card's, so that `create_distributed_table(…, 'card_key')` takes the tables as they are; `record` is a
 -- reference table there. Texts are compared byte by byte (collate "C"), whatever the database's locale.
 
--- The number of the schema, one row.
+-- The number of the schema, one row (`steps.py`).
 create table zhiwei_schema (
-    number integer primary key
+    number integer primary key,              -- of the last `pre` that was run
+    finished integer not null                -- of the last `post`; who knows fewer may not serve; 0 = none
 );
 
 -- A card's file (CardState): one row for each card, rewritten with every entry. What changes least stands

@@ -13,8 +13,9 @@ import psycopg
 
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.postgres.address import Address
-from zhiwei.stores.postgres.opening import schema_number
+from zhiwei.stores.postgres.opening import schema_of
 from zhiwei.stores.postgres.queries import QUERIES
+from zhiwei.stores.postgres.steps import known_steps
 from zhiwei.stores.postgres.weeks import WEEK_MS, week_named
 
 #: Rows that are fetched at once.
@@ -94,7 +95,7 @@ class PostgresSnapshot:
         execute = self._connection.execute
         execute(b"set statement_timeout = 0")
         execute(b"begin isolation level repeatable read read only")
-        if not schema_number(self._connection):
+        if not schema_of(self._connection, known_steps()).number:
             raise StoreUnavailableError("there are no data in the database")
         row = execute(QUERIES["counts"].encode()).fetchone()
         assert row is not None, "counts are one row"

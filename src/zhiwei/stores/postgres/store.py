@@ -36,6 +36,7 @@ from zhiwei.stores.postgres.opened import OpenedFiles
 from zhiwei.stores.postgres.opening import made_ready
 from zhiwei.stores.postgres.partitions import Partitions
 from zhiwei.stores.postgres.reader import PostgresReader
+from zhiwei.stores.postgres.steps import Steps, known_steps
 from zhiwei.stores.postgres.turn import Turn, Writing
 
 _log: Final = structlog.get_logger()
@@ -43,6 +44,7 @@ _log: Final = structlog.get_logger()
 #: How often a batch is begun anew after something that wrote nothing.
 _TRIES: Final = 4
 _SETTLE_PAUSE_SECONDS: Final = 0.1
+_MESSAGING_CONNECTIONS: Final = 3
 
 #: Card, version, instant of filing and hash of one entry of a batch.
 Probe: TypeAlias = "tuple[bytes, int, int, bytes]"
@@ -64,6 +66,11 @@ class Bounds:
     #: Finding out what became of a commit.
     settle_seconds: float = 4.0
 
+    @property
+    def most(self) -> int:
+        """Connections that a server takes at most, with those for messages."""
+        return self.connections + self.reading_connections + _MESSAGING_CONNECTIONS
+
 
 class _BeginAnewError(Exception):
     """Nothing was written, for sure, and another try may succeed."""
@@ -73,8 +80,12 @@ class _BeginAnewError(Exception):
 class PostgresStore:
     """The store of any number of servers on one database."""
 
-    def __init__(self, url: str, *, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self, url: str, *, bounds: Bounds | None = None, steps: Steps | None = None
+    ) -> None:
         """Look whether the database can be used, and make its schema or bring it up to date.
+
+        `steps` are those of the program's version; a test gives others.
 
         Raises:
             BadDatabaseUrlError: that is no URL of a database.
@@ -85,12 +96,13 @@ class PostgresStore:
         """
         self._bounds: Final = Bounds() if bounds is None else bounds
         self.address: Final = Address(url)
+        steps = known_steps() if steps is None else steps
         with self.address.open_for_reading() as connection:
             #: What the server promises less than it should, in sentences.
-            self.weaknesses: Final = made_ready(connection)
+            self.weaknesses: Final = made_ready(connection, steps, self._bounds.most)
         for weakness in self.weaknesses:
             _log.error("database_is_weak", database=self.address.shown, detail=weakness)
-        self._lines: Final = Lines(self.address, self._bounds.connections)
+        self._lines: Final = Lines(self.address, self._bounds.connections, steps.newest)
         self._partitions: Final = Partitions()
         self._files: Final = OpenedFiles(self._bounds.opened_max)
         self._forgetting: Final = Forgetting()

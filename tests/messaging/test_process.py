@@ -75,9 +75,13 @@ class Issuer:
 
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - whatever JSON holds
         """The answer to a call that must not fail."""
-        answer = self._client.request(method, path, json=body)
+        answer = self.ask(method, path, body)
         assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
+
+    def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
+        """The answer to a call, whatever it is."""
+        return self._client.request(method, path, json=body)
 
     def metric(self, name: str) -> float:
         """One number of the metrics; 0 where it is not there."""

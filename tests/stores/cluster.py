@@ -72,8 +72,8 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(settings: dict[str, str] | None = None) -> Iterator[Cluster]:
-    """A server with an empty schema as a template; gone afterwards.
+def running_cluster(settings: dict[str, str] | None = None, *words: str) -> Iterator[Cluster]:
+    """A server with an empty schema as a template; gone afterwards. `words` are for `initdb`.
 
     Raises:
         ServerFailedError: there is none to start.
@@ -86,7 +86,7 @@ def running_cluster(settings: dict[str, str] | None = None) -> Iterator[Cluster]
     data = folder / "data"
     try:
         initdb = [str(where / "initdb"), "-D", str(data), "-U", "app", "-A", "trust", "-k"]
-        run_program([*initdb, "-E", "UTF8", "--locale=C.UTF-8"])
+        run_program([*initdb, "-E", "UTF8", "--locale=C.UTF-8", *words])
         lines = [f"{name} = {value}" for name, value in {**_SETTINGS, **(settings or {})}.items()]
         lines.append(f"unix_socket_directories = '{folder}'")
         with (data / "postgresql.conf").open("a") as file:

@@ -71,14 +71,21 @@ def test_a_wrong_password_is_said_so(cluster: Cluster) -> None:
     cluster.execute("select pg_reload_conf()")
     url = cluster.url("postgres", "locked", password="wr0ng")
     message = refusal(url, StoreUnavailableError)
-    assert 'password authentication failed for user "locked"' in message
+    assert 'password authentication failed for user "locked"; give the password by PGP' in message
     assert "wr0ng" not in message
 
 
 def test_a_database_that_is_not_there_is_said_so(cluster: Cluster) -> None:
     """PostgreSQL answers, the database is missing."""
     message = refusal(cluster.url("nowhere"), StoreUnavailableError)
-    assert 'database "nowhere" does not exist' in message
+    assert 'database "nowhere" does not exist; make it as docs/operating/growing.md' in message
+
+
+def test_a_database_without_room_for_connections_is_said_so(cluster: Cluster) -> None:
+    """Others have taken all that this user may have."""
+    cluster.execute("create role crowded login connection limit 0")
+    message = refusal(cluster.url("postgres", "crowded"), StoreUnavailableError)
+    assert 'too many connections for role "crowded"; raise max_connections or the limit' in message
 
 
 def test_a_server_that_is_not_there_is_said_so(tmp_path: object) -> None:

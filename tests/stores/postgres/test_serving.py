@@ -93,7 +93,7 @@ def test_two_servers_serve_the_same_card(
 def test_a_wrong_database_ends_the_start(program: Program, cluster: Cluster) -> None:
     """One line, exit code 3."""
     for url, said in (
-        (cluster.url("nowhere"), b'database "nowhere" does not exist'),
+        (cluster.url("nowhere"), b'database "nowhere" does not exist; make it as docs/operating'),
         ("mysql://host/name", b"postgresql://user@host:5432/name"),
     ):
         done = program.run("serve", "--data", str(program.data), "--database", url)

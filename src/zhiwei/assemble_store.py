@@ -91,8 +91,16 @@ def snapshot_of(data_dir: Path, database: str = "") -> Snapshot | PostgresSnapsh
         DriverMissingError: psycopg is not installed.
         ZhiweiError: it cannot be read.
     """
-    if not database:
-        return Snapshot(data_dir / FILE_NAME)
+    return postgres_snapshot(database) if database else Snapshot(data_dir / FILE_NAME)
+
+
+def postgres_snapshot(database: str) -> PostgresSnapshot:
+    """Everything in a database as of now, to be read with `with`; beside running servers.
+
+    Raises:
+        DriverMissingError: psycopg is not installed.
+        ZhiweiError: it cannot be read.
+    """
     try:
         from zhiwei.stores.postgres.snapshot import PostgresSnapshot  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
@@ -106,8 +114,11 @@ def verify_main_store(
     on_progress: OnProgress,
     after: bytes = b"",
     on_card: Callable[[bytes], None] | None = None,
+    report: Report | None = None,
 ) -> Report:
     """Verify a file, or the cards of a database behind a key; `on_card` is told of each.
+
+    With a database `report` is filled as it goes, for who is interrupted.
 
     Raises:
         DriverMissingError: psycopg is not installed.
@@ -119,7 +130,7 @@ def verify_main_store(
         from zhiwei.journal.verify_database import verify_database  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         raise _missing(error) from None
-    return verify_database(database, on_progress, after=after, on_card=on_card)
+    return verify_database(database, on_progress, after=after, on_card=on_card, report=report)
 
 
 def migrate_database(database: str, *, is_last: bool) -> Schema:

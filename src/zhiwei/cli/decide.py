@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, final
 
@@ -44,6 +45,10 @@ def decide(
     data: Annotated[
         Path | None, typer.Option(help="Decide on a copy of this data directory; it is only read.")
     ] = None,
+    database: Annotated[
+        str,
+        typer.Option(help="postgresql://…: decide on copies of its cards; it is only read."),
+    ] = "",
     frames: Annotated[
         str, typer.Option(help="Lines are messages of this dialect, in hexadecimal.")
     ] = "",
@@ -61,7 +66,9 @@ def decide(
 
     Without --data, every card is new: its first line opens its file (CNY, Beijing time, with a
     chip), or a `register` line does. With --data, cards are those of the directory, as they are; so
-    are the policy and the response codes that were adopted last, unless --policy names another.
+    are the policy and the response codes that were adopted last, unless --policy names another. The
+    same holds with --database, of which those cards are read that the lines name; the key is that
+    of --data (`data` where it is not given), or --key-file. ZHIWEI_DATABASE is not looked at.
 
     A line is a message as of `POST /v1/authorizations`, `{"card", "control", "settings"}`,
     `{"card", "register": {…}}`, `{"card", "stop": true}` or `{"reverses": LINE}`; each may say
@@ -85,8 +92,36 @@ def decide(
         raise typer.BadParameter(str(error), param_hint="--at") from None
     dialect = named(frames) if frames else None
     printer = Printer(language_named(lang), is_json=as_json)
-    trial = Trial(file, data, key_file, dialect, policy, now_ms, printer)
+    sources = Sources(data, database, key_file)
+    trial = Trial(file, sources, dialect, policy, now_ms, printer)
     raise typer.Exit(asyncio.run(trial.run()))
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the cards come from; nowhere = each is new."""
+
+    data: Path | None
+    #: URL; empty = none.
+    database: str
+    key_file: Path | None
+
+    @property
+    def are_none(self) -> bool:
+        """Each card is new."""
+        return self.data is None and not self.database
+
+    @property
+    def key_path(self) -> Path:
+        """Where the key is.
+
+        Raises:
+            UnreadableFileError: there is none.
+        """
+        path = self.key_file or (self.data or Path("data")) / "vault.key"
+        if not path.is_file():
+            raise UnreadableFileError(f"there is no key file `{path}`; name it with --key-file")
+        return path
 
 
 @final
@@ -96,16 +131,14 @@ class Trial:
     def __init__(
         self,
         file: Path,
-        data: Path | None,
-        key_file: Path | None,
+        sources: Sources,
         dialect: Dialect | None,
         policy: Path | None,
         now_ms: int,
         printer: Printer,
     ) -> None:
         self._file: Final = file
-        self._data: Final = data
-        self._key_file: Final = key_file
+        self._sources: Final = sources
         self._dialect: Final = dialect
         self._policy: Final = policy
         self._now_ms: Final = now_ms
@@ -141,7 +174,7 @@ class Trial:
                 in_force.codes,
                 load_sentences(),
                 now_ms=self._now_ms,
-                opens_cards=self._data is None,
+                opens_cards=self._sources.are_none,
                 dialect=self._dialect,
             )
             for wish in self._wishes(stack, progress):
@@ -153,28 +186,34 @@ class Trial:
         return _EXIT_NO if self._bad else 0
 
     async def _store(self, stack: AsyncExitStack, progress: Progress) -> tuple[Store, Vault]:
-        """A store that forgets, or a copy of the data; and the vault that knows its cards."""
+        """A store that forgets, or copies of the data; and the vault that knows their cards."""
+        from zhiwei.assemble_store import postgres_snapshot
         from zhiwei.stores.memory import MemoryStore
         from zhiwei.stores.sqlite.store import SqliteStore
         from zhiwei.trial.copies import copy_of
+        from zhiwei.trial.on_demand import CardsOnDemand
         from zhiwei.vault import KEY_BYTES, Vault, open_vault
 
-        if self._data is None:
+        sources = self._sources
+        if sources.are_none:
             return MemoryStore(), Vault(bytes(KEY_BYTES))
-        key_file = self._key_file or self._data / "vault.key"
-        if not key_file.is_file():
-            message = f"there is no key file `{key_file}`; name it with --key-file"
-            raise UnreadableFileError(message)
+        vault = open_vault(sources.key_path)
+        if sources.database:
+            snapshot = stack.enter_context(postgres_snapshot(sources.database))
+            cards = CardsOnDemand(snapshot)
+            await cards.bring_policies()
+            return cards, vault
+        assert sources.data is not None
         task = progress.add_task("copying", total=None)
         folder = stack.enter_context(
             copy_of(
-                self._data, lambda done, total: progress.update(task, completed=done, total=total)
+                sources.data, lambda done, total: progress.update(task, completed=done, total=total)
             )
         )
         progress.remove_task(task)
         store = SqliteStore(folder)
         stack.push_async_callback(store.close)
-        return store, open_vault(key_file)
+        return store, vault
 
     def _wishes(self, stack: ExitStack | AsyncExitStack, progress: Progress) -> Iterator[Wish]:
         """The readable lines; the others are complained about."""

@@ -33,11 +33,44 @@ def verify(
 ) -> None:
     """Replay every card, recount every counter, check every row; also beside a running server.
 
+    With --database, a run that is interrupted, or whose database goes away, tells what it found so
+    far and behind which card another one goes on.
+
     Exit code 0: nothing is wrong. 1: something is, and it says what and where.
 
     Example: `zhiwei verify --data ./data`
     """
-    report = _report(data, database, _card_key(after))
+    from zhiwei.assemble_store import verify_main_store
+    from zhiwei.cli.progress import on_progress
+    from zhiwei.journal.verify import Report
+    from zhiwei.ports import StoreUnavailableError
+
+    report = Report()
+    behind = _card_key(after)
+    # The last card that was told of.
+    done = [behind]
+    try:
+        with on_progress("verifying") as progress:
+            report = verify_main_store(
+                data,
+                database,
+                progress,
+                behind,
+                lambda card_key: done.__setitem__(0, card_key),
+                report,
+            )
+    except (KeyboardInterrupt, StoreUnavailableError):
+        if done[0] != behind:
+            _tell(report, done[0], as_json=as_json)
+            typer.echo(f"interrupted; go on with --after {done[0].hex()}", err=True)
+        raise
+    _tell(report, b"", as_json=as_json)
+    if not report.is_clean:
+        raise typer.Exit(EXIT_NO)
+
+
+def _tell(report: Report, behind: bytes, *, as_json: bool) -> None:
+    """What was found; `behind` is the last card where that is not all."""
     if as_json:
         document = {
             "clean": report.is_clean,
@@ -47,24 +80,23 @@ def verify(
             "audits": report.audits,
             "records": report.records,
             "cut": report.cut,
+            "go_on_after": behind.hex() or None,
             "problem_count": report.count,
             "problems": [{"place": p.place, "what": p.what} for p in report.problems],
         }
         typer.echo(json.dumps(document, ensure_ascii=False))
-    else:
-        for problem in report.problems[:_SHOWN]:
-            typer.echo(f"{problem.place}: {problem.what}")
-        if report.count > _SHOWN:
-            typer.echo(f"... and {report.count - _SHOWN} more (--json lists up to 1000)")
-        verdict = "clean" if report.is_clean else f"{report.count} problems"
-        typer.echo(
-            f"{verdict}: {report.cards} cards, {report.entries} entries, {report.events} events,"
-            f" {report.audits} audit lines, {report.records} records"
-        )
-        if report.cut:
-            typer.echo(f"{report.cut} cards could be followed only from what was not dropped")
-    if not report.is_clean:
-        raise typer.Exit(EXIT_NO)
+        return
+    for problem in report.problems[:_SHOWN]:
+        typer.echo(f"{problem.place}: {problem.what}")
+    if report.count > _SHOWN:
+        typer.echo(f"... and {report.count - _SHOWN} more (--json lists up to 1000)")
+    verdict = "clean" if report.is_clean else f"{report.count} problems"
+    typer.echo(
+        f"{'so far ' if behind else ''}{verdict}: {report.cards} cards, {report.entries} entries,"
+        f" {report.events} events, {report.audits} audit lines, {report.records} records"
+    )
+    if report.cut:
+        typer.echo(f"{report.cut} cards could be followed only from what was not dropped")
 
 
 def _card_key(text: str) -> bytes:
@@ -74,20 +106,3 @@ def _card_key(text: str) -> bytes:
     except ValueError:
         message = "the key of a card as a run that was interrupted says it: 32 hexadecimal digits"
         raise typer.BadParameter(message, param_hint="--after") from None
-
-
-def _report(data: Path, database: str, after: bytes) -> Report:
-    """What there is to say; where a run over a database is interrupted, where to go on."""
-    from zhiwei.assemble_store import verify_main_store
-    from zhiwei.cli.progress import on_progress
-
-    done = [b""]
-    try:
-        with on_progress("verifying") as progress:
-            return verify_main_store(
-                data, database, progress, after, lambda card_key: done.__setitem__(0, card_key)
-            )
-    except KeyboardInterrupt:
-        if done[0]:
-            typer.echo(f"interrupted; go on with --after {done[0].hex()}", err=True)
-        raise

@@ -37,14 +37,18 @@ def verify_database(
     *,
     after: bytes = b"",
     on_card: OnCard | None = None,
+    report: Report | None = None,
 ) -> Report:
     """Verify the cards of a database behind a key, also beside running servers.
+
+    `report` is filled as it goes, for who is interrupted; what it says of the card at hand may be
+    said again by the run that goes on.
 
     Raises:
         StoreUnavailableError, NewerSchemaError, ForeignDatabaseError: it cannot be read at all.
     """
     with PostgresSnapshot(url) as snapshot:
-        return _Verification(snapshot, on_progress, on_card).run(after)
+        return _Verification(snapshot, on_progress, on_card, report or Report()).run(after)
 
 
 @final
@@ -78,12 +82,16 @@ class _Verification:
     """One run over a snapshot."""
 
     def __init__(
-        self, snapshot: PostgresSnapshot, on_progress: OnProgress | None, on_card: OnCard | None
+        self,
+        snapshot: PostgresSnapshot,
+        on_progress: OnProgress | None,
+        on_card: OnCard | None,
+        report: Report,
     ) -> None:
         self._snapshot: Final = snapshot
         self._on_progress: Final = on_progress
         self._on_card: Final = on_card
-        self._report: Final = Report()
+        self._report: Final = report
         self._policies: Final[dict[str, Policy]] = {DEFAULT_POLICY.version: DEFAULT_POLICY}
         self._replay: Final = Replay(self._policies.get, self._entry_at)
         self._bodies: list[tuple[int, bytes]] = []

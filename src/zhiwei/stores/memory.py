@@ -41,7 +41,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock: Final = threading.RLock()
         self._files: Final[dict[bytes, CardState]] = {}
-        self._journals: Final[dict[bytes, list[Entry]]] = {}
+        #: By card and version, in order.
+        self._journals: Final[dict[bytes, dict[int, Entry]]] = {}
         self._keys: Final[dict[tuple[bytes, bytes], tuple[int, ...]]] = {}
         self._group_heads: Final[dict[tuple[bytes, int], int]] = {}
         self._whole: Final[list[tuple[bytes, int]]] = []
@@ -72,6 +73,22 @@ class MemoryStore:
                 raise
             return results
 
+    def take_in(self, state: CardState, entries: Sequence[tuple[Entry, tuple[bytes, ...]]]) -> None:
+        """Have a card as another store has it: its file, and its entries with their keys.
+
+        The first entries may be missing; nobody asks for those (they are older than any key).
+        """
+        card_key = state.card_key
+        with self._lock:
+            self._files[card_key] = state
+            self._journals[card_key] = {entry.version: entry for entry, _ in entries}
+            for entry, keys in entries:
+                if entry.group is not None and entry.group.version != entry.version:
+                    self._group_heads[card_key, entry.group.version] = entry.version
+                for key in keys:
+                    place = (card_key, key)
+                    self._keys[place] = (*self._keys.get(place, ()), entry.version)
+
     async def keep(
         self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor, clock_ms: int
     ) -> None:
@@ -101,17 +118,16 @@ class MemoryStore:
     def entry(self, card_key: bytes, version: int) -> Entry | None:
         """One entry of a card's journal."""
         with self._lock:
-            journal = self._journals.get(card_key, [])
-            return journal[version - 1] if 0 < version <= len(journal) else None
+            return self._journals.get(card_key, {}).get(version)
 
     def entries(
         self, card_key: bytes, *, before: int = 0, after: int = 0, limit: int = 100
     ) -> list[Entry]:
         """Entries of a card, newest first."""
         with self._lock:
-            journal = self._journals.get(card_key, [])
-            first, last = _span(len(journal), before, after, limit)
-            return journal[first:last][::-1]
+            journal = self._journals.get(card_key, {})
+            first, last = _span(max(journal, default=0), before, after, limit)
+            return [journal[v] for v in range(last, first, -1) if v in journal]
 
     def latest_of_group(self, card_key: bytes, version: int) -> Entry | None:
         """The latest entry of the group that entry `version` began."""
@@ -125,7 +141,7 @@ class MemoryStore:
             rows = []
             for position in range(last, first, -1):
                 card_key, version = self._whole[position - 1]
-                entry = self._journals[card_key][version - 1]
+                entry = self._journals[card_key][version]
                 rows.append(Positioned(position, card_key, entry))
             return rows
 
@@ -201,23 +217,24 @@ class MemoryStore:
 
     def _related(self, command: Command, clock_ms: int) -> Related:
         """Earlier entries that the command names, and the latest entries of their groups."""
-        journal = self._journals.get(command.card_key, [])
+        journal = self._journals.get(command.card_key, {})
         if not journal:
             return NOTHING_RELATED
         versions: set[int] = set()
-        oldest = max(journal[-1].filed_ms, clock_ms) - KEYS_KEPT_MS
+        last = next(reversed(journal.values()))
+        oldest = max(last.filed_ms, clock_ms) - KEYS_KEPT_MS
         for key in command.keys_to_find:
             filed = self._keys.get((command.card_key, key), ())
-            versions.update(v for v in filed if journal[v - 1].filed_ms > oldest)
+            versions.update(v for v in filed if journal[v].filed_ms > oldest)
         if command.original is not None and command.original.version:
             versions.add(command.original.version)
-        by_key = tuple(journal[v - 1] for v in sorted(versions) if 0 < v <= len(journal))
+        by_key = tuple(journal[v] for v in sorted(versions) if v in journal)
         heads = []
         for entry in by_key:
             if entry.group is not None:
                 head = self._group_heads.get((command.card_key, entry.group.version))
                 if head is not None:
-                    heads.append(journal[head - 1])
+                    heads.append(journal[head])
         return Related(by_key, tuple(heads))
 
     def _write(self, command: Command, result: Result, undo: list[Callable[[], object]]) -> None:
@@ -226,18 +243,20 @@ class MemoryStore:
         if result.rejection is not None or result.is_repeat or state is None or entry is None:
             return
         card_key = command.card_key
-        journal = self._journals.setdefault(card_key, [])
-        assert state.version == entry.version == len(journal) + 1, "versions of a card have no gaps"
-        journal.append(entry)
-        self._whole.append((card_key, entry.version))
-        undo += (journal.pop, self._whole.pop)
+        before = self._files.get(card_key)
+        version = 1 if before is None else before.version + 1
+        assert state.version == entry.version == version, "versions of a card have no gaps"
+        journal = self._journals.setdefault(card_key, {})
+        journal[version] = entry
+        self._whole.append((card_key, version))
+        undo += (journal.popitem, self._whole.pop)
         _put(self._files, card_key, state, undo)
         if entry.group is not None and entry.group.version != entry.version:
             _put(self._group_heads, (card_key, entry.group.version), entry.version, undo)
         oldest = entry.filed_ms - KEYS_KEPT_MS
         for key in result.keys:
             known = self._keys.get((card_key, key), ())
-            kept = (*(v for v in known if journal[v - 1].filed_ms > oldest), entry.version)
+            kept = (*(v for v in known if journal[v].filed_ms > oldest), entry.version)
             _put(self._keys, (card_key, key), kept, undo)
         for number, event in enumerate(result.events):
             self._events.append(self._event_row(card_key, entry, number, event))

@@ -221,7 +221,7 @@ class Desk:
             return self._vault.token_key(card.name)
         card_key = card_key_of(card.name)
         if card_key is None:
-            raise BadLineError(number, "`card` is the id of a card in this data directory")
+            raise BadLineError(number, "`card` is the id of a card in these data")
         return card_key
 
     async def _register(self, card_key: bytes, card: WhichCard, deed: Registering) -> Result:

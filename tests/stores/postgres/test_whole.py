@@ -6,14 +6,17 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from tests.canary.serving import Program
 from tests.journal.history import START_MS, STEP, History, live_through
 from tests.stores.cases import done
 from tests.stores.cluster import Cluster
+from zhiwei.cli.main import app
 from zhiwei.journal.export import export, export_whole
 from zhiwei.journal.taking_in import take_in
 from zhiwei.journal.verify import verify
@@ -85,6 +88,39 @@ def test_a_run_goes_on_behind_a_card(url: str) -> None:
     report = verify_database(url, after=seen[2])
     assert report.cards == CARDS - 3
     assert report.is_clean
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt(), psycopg.OperationalError("gone")])
+def test_a_run_that_is_interrupted_says_what_it_found_and_where_to_go_on(
+    url: str, monkeypatch: pytest.MonkeyPatch, how: BaseException
+) -> None:
+    """By a key or by a database that goes away: two runs find what one would have found."""
+    with psycopg.connect(url) as connection:
+        connection.execute("update card_state set cardholder = 'x'")
+    fetchone = psycopg.RawServerCursor.__next__
+    rows = [0]
+
+    def next_row(cursor: psycopg.RawServerCursor[Any]) -> object:
+        rows[0] += 1
+        if rows[0] == 600:
+            raise how
+        return fetchone(cursor)
+
+    monkeypatch.setattr(psycopg.RawServerCursor, "__next__", next_row)
+    first = CliRunner().invoke(app, ["verify", "--database", url, "--json"])
+    monkeypatch.undo()
+    assert first.exit_code != 0
+    seen = json.loads(first.stdout)
+    after = seen["go_on_after"]
+    assert 0 < seen["cards"] < CARDS
+    assert seen["problem_count"] == seen["cards"]
+    assert f"interrupted; go on with --after {after}" in first.stderr
+    second = CliRunner().invoke(app, ["verify", "--database", url, "--json", "--after", after])
+    assert second.exit_code == 1
+    rest = json.loads(second.stdout)
+    assert rest["go_on_after"] is None
+    assert seen["cards"] + rest["cards"] == CARDS
+    assert seen["problem_count"] + rest["problem_count"] == CARDS
 
 
 @pytest.mark.parametrize(

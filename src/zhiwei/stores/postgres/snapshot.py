@@ -11,7 +11,12 @@ from typing import Any, Final, Self, final
 
 import psycopg
 
-from zhiwei.ports import StoreUnavailableError
+from zhiwei.core.card_state import CardState
+from zhiwei.ports import R, StoreUnavailableError
+from zhiwei.stores.coding.entry import Filed, decode_entry
+from zhiwei.stores.coding.record import KIND_NAMES, record_of
+from zhiwei.stores.coding.settings import decode_settings
+from zhiwei.stores.coding.usage import decode_usage
 from zhiwei.stores.postgres.address import Address
 from zhiwei.stores.postgres.opening import schema_of
 from zhiwei.stores.postgres.queries import QUERIES
@@ -20,6 +25,7 @@ from zhiwei.stores.postgres.weeks import WEEK_MS, week_named
 
 #: Rows that are fetched at once.
 _ROWS: Final = 2_000
+_ALL: Final = 1 << 62
 
 
 @final
@@ -85,6 +91,30 @@ class PostgresSnapshot:
     def records(self) -> Iterator[tuple[str, str, str, int, bytes]]:
         """Kind, id, subject, time and body of all records."""
         return self._rows("all_records")
+
+    def card(self, card_key: bytes) -> tuple[CardState, list[Filed]] | None:
+        """One card: its file, and the entries that were not dropped; None where there is none.
+
+        Raises:
+            CorruptFileError: a row is damaged.
+            StoreUnavailableError: it cannot be read.
+        """
+        files = list(self._rows("file", card_key))
+        if not files:
+            return None
+        settings, usage = files[0]
+        state, _ = decode_usage(usage, card_key, decode_settings(settings, card_key))
+        rows = self._rows("entries_of_card_after", card_key, 0, _ALL)
+        return state, [decode_entry(body, card_key, version) for version, body in rows]
+
+    def records_of(self, kind: type[R], subject: str) -> list[R]:
+        """Records of a kind and subject.
+
+        Raises:
+            StoreUnavailableError: they cannot be read.
+        """
+        rows = self._rows("records_of_subject_after", KIND_NAMES[kind], subject, "", _ALL)
+        return [record_of(kind, record_id, body) for record_id, body in rows]
 
     def by_card(self, name: str, after: bytes) -> Iterator[tuple[Any, ...]]:
         """Rows of a `…_by_card` statement behind a card, each beginning with its card's key."""

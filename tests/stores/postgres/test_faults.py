@@ -14,6 +14,7 @@ from time import time_ns
 
 import psycopg
 import pytest
+import structlog
 
 from tests.canary.serving import Program
 from tests.messaging.test_process import Issuer
@@ -25,7 +26,7 @@ from zhiwei.core.finding import Outcome
 from zhiwei.core.result import Result
 from zhiwei.journal.verify_database import verify_database
 from zhiwei.ports import StoreUnavailableError
-from zhiwei.stores.postgres import opening
+from zhiwei.stores.postgres import lines, weaknesses
 from zhiwei.stores.postgres.store import Bounds, PostgresStore
 from zhiwei.stores.postgres.weeks import WEEK_MS
 
@@ -281,12 +282,16 @@ def test_a_full_disk_of_the_log_loses_nothing_that_was_answered() -> None:
 def test_a_clock_that_is_out_of_step_is_said(
     database: str, monkeypatch: pytest.MonkeyPatch, shift_ms: int, said: str
 ) -> None:
-    """The database's clock is the measure, since it is everybody's."""
-    monkeypatch.setattr(opening, "_now_ms", lambda: time_ns() // 1_000_000 + shift_ms)
+    """The database's clock is the measure: at the start, and on each new line to the log."""
+    monkeypatch.setattr(weaknesses, "now_ms", lambda: time_ns() // 1_000_000 + shift_ms)
+    monkeypatch.setattr(lines, "now_ms", weaknesses.now_ms)
     store = PostgresStore(database)
     (told,) = store.weaknesses
     assert f" seconds {said} the database's" in told
     assert "one source of time" in told
+    with structlog.testing.capture_logs() as logged:
+        done(store.transact([registration(1)], STEP, NOON))
+    assert [f" seconds {said} " in line["detail"] for line in logged] == [True]
     done(store.close())
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from time import monotonic
 from typing import Final, final
 
+import structlog
 from psycopg import Error
 
 from zhiwei.ports import StoreUnavailableError
@@ -17,6 +18,9 @@ from zhiwei.stores.postgres.faults import LineLostError, StatementError
 from zhiwei.stores.postgres.line import Line
 from zhiwei.stores.postgres.opening import too_old
 from zhiwei.stores.postgres.queries import QUERIES
+from zhiwei.stores.postgres.weaknesses import clocks_apart, now_ms
+
+_log: Final = structlog.get_logger()
 
 #: After a connection could not be made, nobody tries again for so long: no storm of connections
 #: on a primary that is just coming up.
@@ -134,10 +138,15 @@ class Lines:
         Raises:
             StoreUnavailableError: a newer version has finished what we do not know.
         """
-        statements = [asks.serve_schema(self._newest), asks.FINISHED]
-        _, answer = await line.trip(statements, _PREPARE_SECONDS)
-        ((finished,),) = answer.rows()
+        await line.trip([asks.serve_schema(self._newest)], _PREPARE_SECONDS)
+        asked_ms = now_ms()
+        (answer,) = await line.trip([asks.FINISHED], _PREPARE_SECONDS)
+        ((finished, clock_ms),) = answer.rows()
         assert finished is not None
+        assert clock_ms is not None
+        # A machine that slept has lost its lines, and perhaps its time.
+        for weakness in clocks_apart(number_of(clock_ms), asked_ms, now_ms()):
+            _log.error("database_is_weak", database=self._address.shown, detail=weakness)
         if number_of(finished) > self._newest:
             raise StoreUnavailableError(too_old(number_of(finished), self._newest))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from time import monotonic, sleep, time_ns
+from time import monotonic, sleep
 from typing import Any, Final, NamedTuple
 
 import psycopg
 
 from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.postgres import weaknesses
 from zhiwei.stores.postgres.faults import (
     LOCK_NOT_AVAILABLE,
     DatabaseRefusedError,
@@ -18,7 +19,6 @@ from zhiwei.stores.postgres.faults import (
 )
 from zhiwei.stores.postgres.queries import QUERIES
 from zhiwei.stores.postgres.steps import PACKAGE, Steps
-from zhiwei.stores.postgres.weaknesses import weaknesses_of
 
 _OLDEST: Final = 150_000
 TABLES: Final = (
@@ -64,11 +64,11 @@ def made_ready(connection: Connection, steps: Steps, connections: int = 1) -> tu
     try:
         # A migration takes as long as it takes.
         connection.execute(b"set statement_timeout = 0")
-        weaknesses = check_server(connection, connections)
+        found = check_server(connection, connections)
     except psycopg.Error as error:
         raise StoreUnavailableError(f"the database cannot be used: {_first_line(error)}") from error
     bring_up_to_date(connection, steps)
-    return weaknesses
+    return found
 
 
 def check_server(connection: Connection, connections: int = 1) -> tuple[str, ...]:
@@ -77,9 +77,9 @@ def check_server(connection: Connection, connections: int = 1) -> tuple[str, ...
     Raises:
         DatabaseRefusedError: the message says what to do.
     """
-    asked_ms = _now_ms()
+    asked_ms = weaknesses.now_ms()
     facts: dict[str, str] = dict(connection.execute(QUERIES["server_facts"].encode()).fetchall())
-    answered_ms = _now_ms()
+    answered_ms = weaknesses.now_ms()
     if facts["in_recovery"] == "true":
         message = "the database is a standby that only reads; name the primary, or all hosts"
         raise DatabaseRefusedError(message)
@@ -95,7 +95,7 @@ def check_server(connection: Connection, connections: int = 1) -> tuple[str, ...
     if facts["default_transaction_read_only"] == "on":
         message = "the database only reads (default_transaction_read_only is on); set it to off"
         raise DatabaseRefusedError(message)
-    return weaknesses_of(facts, connections, asked_ms, answered_ms)
+    return weaknesses.weaknesses_of(facts, connections, asked_ms, answered_ms)
 
 
 def bring_up_to_date(connection: Connection, steps: Steps) -> Schema:
@@ -211,11 +211,6 @@ def _run(connection: Connection, script: str) -> None:
     """Run a script within the transaction."""
     # Without parameters the script goes as one message, however many statements it holds.
     psycopg.ClientCursor(connection).execute(script.encode())
-
-
-def _now_ms() -> int:
-    """The clock of this machine."""
-    return time_ns() // 1_000_000
 
 
 def _first_line(error: psycopg.Error) -> str:

@@ -173,8 +173,9 @@ select number, finished from zhiwei_schema;
 select pg_advisory_lock_shared(2054711145, (1000 + $1::bigint)::integer);
 
 -- name: finished
--- Who knows fewer schemas than this may not serve.
-select finished::bigint from zhiwei_schema;
+-- Who knows fewer schemas than this may not serve; and what time it is (UTC ms).
+select finished::bigint, floor(extract(epoch from clock_timestamp()) * 1000)::bigint
+from zhiwei_schema;
 
 -- name: nobody_serves
 -- Whether no server that knows this schema and no newer one is connected; none can come meanwhile.

@@ -5,6 +5,7 @@ None of them keeps the house from serving. They are logged at the start, and `/r
 
 from __future__ import annotations
 
+from time import time_ns
 from typing import Final
 
 #: Clocks that are further apart are said to be.
@@ -34,7 +35,7 @@ def weaknesses_of(
         *_durability(facts),
         *_limits(facts),
         *_room(facts, connections),
-        *_clocks(int(facts["clock_ms"]), asked_ms, answered_ms),
+        *clocks_apart(int(facts["clock_ms"]), asked_ms, answered_ms),
     )
 
 
@@ -73,8 +74,16 @@ def _room(facts: Facts, connections: int) -> list[str]:
     ]
 
 
-def _clocks(clock_ms: int, asked_ms: int, answered_ms: int) -> list[str]:
-    """A machine that is out of step with the database's, and so with other servers."""
+def now_ms() -> int:
+    """The clock of this machine, UTC epoch milliseconds."""
+    return time_ns() // 1_000_000
+
+
+def clocks_apart(clock_ms: int, asked_ms: int, answered_ms: int) -> list[str]:
+    """A machine that is out of step with the database's clock, and so with other servers.
+
+    All three in UTC ms: the database's clock, the own one before and after it was asked.
+    """
     if asked_ms - clock_ms > CLOCK_MS:
         told = f"{(asked_ms - clock_ms) // 1000} seconds ahead of"
     elif clock_ms - answered_ms > CLOCK_MS:

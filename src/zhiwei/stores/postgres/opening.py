@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.resources import files
 from time import monotonic, sleep
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import psycopg
 
@@ -42,7 +43,8 @@ _PATIENCE_SECONDS: Final = 60.0
 Connection = psycopg.Connection[Any]
 
 
-class Schema(NamedTuple):
+@dataclass(frozen=True)
+class Schema:
     """How far a database is."""
 
     #: Of the last `pre` that was run; 0 = there is no schema.
@@ -203,7 +205,8 @@ def _brought(connection: Connection, steps: Steps) -> Schema:
 def _noted(connection: Connection, at: Schema) -> Schema:
     """Note how far the database is now."""
     connection.execute(b"delete from zhiwei_schema")
-    connection.execute(b"insert into zhiwei_schema (number, finished) values ($1, $2)", at)
+    numbers = (at.number, at.finished)
+    connection.execute(b"insert into zhiwei_schema (number, finished) values ($1, $2)", numbers)
     return at
 
 

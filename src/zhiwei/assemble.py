@@ -12,7 +12,7 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,14 +21,14 @@ from typing import Any, Final
 import structlog
 
 from zhiwei.assemble_faces import Faces
+from zhiwei.assemble_policy import Standing, keep_policy, policy_desk_of
 from zhiwei.assemble_store import OnProgress, open_main_store
-from zhiwei.clock import Clock, ManualClock, SystemClock
+from zhiwei.clock import ManualClock, SystemClock
 from zhiwei.core.card_state import CardState
-from zhiwei.core.command import Actor, Command, Via
+from zhiwei.core.command import Actor, Via
 from zhiwei.core.entry import Entry
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.policy import Policy
-from zhiwei.core.result import NOTHING_RELATED, Result
 from zhiwei.engine import Engine, Failure, ThreadEntry
 from zhiwei.gateways.http.house import House, MessageDesk, Rooms
 from zhiwei.gateways.http.record_ids import IdMint
@@ -42,7 +42,6 @@ from zhiwei.gateways.iso8583.frame import Framing, framing
 from zhiwei.gateways.iso8583.server import Iso8583Server
 from zhiwei.gateways.iso8583.translate import Translator
 from zhiwei.gateways.outgoing.signing import secret_bytes
-from zhiwei.gateways.policy_desk import PolicyDesk
 from zhiwei.gateways.response_codes import ResponseCodes
 from zhiwei.gateways.response_codes import load as load_response_codes
 from zhiwei.guardian import guardian_under
@@ -54,7 +53,7 @@ from zhiwei.messaging_process.orders import Orders
 from zhiwei.messaging_process.parent import MessagingProcess
 from zhiwei.metrics import Metrics
 from zhiwei.policy_file import load_policy, stored_text
-from zhiwei.ports import KeyCheck, PolicyText, Reader
+from zhiwei.ports import KeyCheck, Reader
 from zhiwei.process_link.calls import Handler
 from zhiwei.services import JUDGES
 from zhiwei.services.security_checkup import Device, Mode, document, examine, history_of
@@ -64,6 +63,7 @@ from zhiwei.stores.messages.connection import FILE_NAME as MESSAGES_NAME
 from zhiwei.stores.messages.reader import SqliteMessageReader
 from zhiwei.vault import Vault, open_vault
 from zhiwei.words import load_sentences
+from zhiwei.workers.seat import RelayedMessaging, Seat
 from zhiwei.zones import load_zone
 
 _log: Final = structlog.get_logger()
@@ -131,8 +131,16 @@ async def run_house(
     announce: Callable[[str], None],
     until: asyncio.Event,
     on_progress: OnProgress | None = None,
+    seat: Seat | None = None,
 ) -> None:
     """Open the house, serve until the event is set, and close in good order.
+
+    Args:
+        options: what the operator said.
+        announce: is told of each door that is open.
+        until: ends it.
+        on_progress: is told how far the start is.
+        seat: this process is one of several; what it is given instead of ports of its own.
 
     Raises:
         ZhiweiError: something that the house needs cannot be had; the message says what to do.
@@ -141,10 +149,10 @@ async def run_house(
     clock = ManualClock() if options.is_test_mode else SystemClock()
     files, delivery = _files_of(options), _delivery_of(options)
     options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    metrics = Metrics()
+    metrics = Metrics(None if seat is None else seat.own)
     async with contextlib.AsyncExitStack() as stack:
         # Its program is read while the store is opened. Once it has begun, `_serve` ends it.
-        messaging = MessagingProcess()
+        messaging = _messaging(seat)
         stack.callback(messaging.stop)
         main = open_main_store(options.data_dir, options.database, on_progress)
         stack.push_async_callback(main.store.close)
@@ -153,16 +161,18 @@ async def run_house(
         messages = SqliteMessageReader(options.data_dir / MESSAGES_NAME)
         reader = main.reader
         vault = _vault_of_these_data(options, reader)
-        standing = _Standing(in_force_of(reader, *files))
+        in_force = partial(in_force_of, reader, *files)
+        standing = Standing(in_force())
         step = guardian_under(standing.now().policy).step
         engine = Engine(main.store, step, clock, metrics, lanes=main.lanes)
         await _keep_key_check(engine, reader, vault, clock.now_ms())
-        await _keep_policy(engine, reader, standing.now().policy, clock.now_ms())
+        await keep_policy(engine, reader, standing.now().policy, clock.now_ms())
         door = _door(options, standing.now(), vault.card_key, metrics)
-        standing.moves(engine, door, messaging)
+        standing.moves(engine, door, messaging.follow)
         entry = ThreadEntry(engine, asyncio.get_running_loop())
         mint = IdMint()
-        metrics.registry.register(MessagingSeries(messaging))
+        if isinstance(messaging, MessagingProcess):
+            metrics.registry.register(MessagingSeries(messaging))
         house = House(
             submit=entry.submit,
             keep=entry.keep,
@@ -174,29 +184,57 @@ async def run_house(
             words=load_sentences(delivery.alerts.signatures),
             rooms=_rooms(lambda: standing.now().policy),
             metrics=metrics.registry,
+            all_metrics=None if seat is None else seat.shown(),
             unready=metrics.unready,
             weaknesses=main.weaknesses,
             test_clock=clock if isinstance(clock, ManualClock) else None,
             messages=_message_desk(messages, messaging, delivery),
             rehearse=standing.rehearse,
             inbound_secrets=_inbound_secrets(delivery),
-            policies=_policy_desk(reader, entry, standing, clock, mint),
+            policies=policy_desk_of(reader, entry, standing, clock, mint),
             mint=mint,
         )
         calls, answers = calls_of(entry, reader, clock), answers_of(reader, clock)
         doors = _Doors(
             engine,
-            Iso8583Server(door, engine.submit, bug=int(Failure.BUG)),
-            HttpThread(faces.application(house), *options.http),
+            _iso8583_server(door, engine, seat),
+            _http_thread(faces, house, options, seat),
             faces,
+            seat,
+            lambda: standing.follow_others(main.adopted, in_force),
             lambda: _start_messaging(messaging, options, standing, calls, answers),
             partial(_stop_messaging, messaging, messages),
         )
         await _serve(doors, options, announce, until)
 
 
+def _messaging(seat: Seat | None) -> MessagingProcess | RelayedMessaging:
+    """The messaging process, or that of another worker."""
+    if seat is None:
+        return MessagingProcess()
+    if not seat.has_messaging:
+        return seat.messaging
+    messaging = MessagingProcess()
+    seat.relays_to(messaging)
+    return messaging
+
+
+def _iso8583_server(door: Door, engine: Engine, seat: Seat | None) -> Iso8583Server:
+    """The server of the lines, which tells whoever hands them over of those that are closed."""
+    on_closed = None if seat is None else seat.handed.closed
+    return Iso8583Server(door, engine.submit, bug=int(Failure.BUG), on_closed=on_closed)
+
+
+def _http_thread(faces: Faces, house: House, options: Options, seat: Seat | None) -> HttpThread:
+    """The HTTP door, on a port of its own or on the one that all workers have."""
+    listener = None if seat is None else seat.http
+    return HttpThread(faces.application(house), *options.http, listener=listener)
+
+
 def _message_desk(
-    reader: SqliteMessageReader, messaging: MessagingProcess, delivery: MessagingSettings
+    reader: SqliteMessageReader,
+    messaging: MessagingProcess | RelayedMessaging,
+    delivery: MessagingSettings,
 ) -> MessageDesk:
     """The messaging process as the HTTP door sees it."""
     return MessageDesk(
@@ -205,20 +243,6 @@ def _message_desk(
         messaging.inbound,
         messaging.queue,
         sends_sms="sms" in delivery.channels,
-    )
-
-
-def _policy_desk(
-    reader: Reader, entry: ThreadEntry, standing: _Standing, clock: Clock, mint: IdMint
-) -> PolicyDesk:
-    """Changes of what is in force, as the HTTP thread makes them."""
-    return PolicyDesk(
-        reader=reader,
-        keep=entry.keep,
-        in_force=standing.now,
-        switch=standing.switch,
-        clock=clock,
-        new_id=mint.new,
     )
 
 
@@ -243,51 +267,21 @@ def _files_of(options: Options) -> tuple[Policy | None, ResponseCodes | None]:
     return policy, None if codes_file is None else load_response_codes(codes_file)
 
 
-class _Standing:
-    """What is in force, and who follows it; switched on the path's loop, read from any thread."""
-
-    def __init__(self, now: InForce) -> None:
-        self._now = now
-        self._follow: tuple[Callable[[InForce], None], ...] = ()
-
-    def moves(self, engine: Engine, door: Door, messaging: MessagingProcess) -> None:
-        """Have these follow."""
-        self._follow = (
-            lambda new: engine.decide_by(guardian_under(new.policy).step),
-            lambda new: door.answers.speak_by(new.codes, new.codes_by_version),
-            lambda new: messaging.follow(stored_text(new.policy)),
-        )
-
-    def now(self) -> InForce:
-        """What is in force."""
-        return self._now
-
-    def rehearse(self, state: CardState, command: Command, at_ms: int) -> Result:
-        """What a command would do to a file at an instant; nothing is written."""
-        step = guardian_under(self._now.policy).step
-        return step(state, NOTHING_RELATED, command, at_ms)
-
-    def switch(self, new: InForce) -> None:
-        """Put another version in force; no decision is made meanwhile, since this does not wait."""
-        for follow in self._follow:
-            follow(new)
-        self._now = new
-        _log.info("policy_in_force", version=new.policy.version, number=new.number)
-
-
 def _start_messaging(
-    messaging: MessagingProcess,
+    messaging: MessagingProcess | RelayedMessaging,
     options: Options,
-    standing: _Standing,
+    standing: Standing,
     calls: dict[str, Handler],
     answers: dict[str, Callable[[Any], Any]],
 ) -> None:
     """Have people told, unless another server does."""
-    if not options.without_messages:
+    if not options.without_messages and isinstance(messaging, MessagingProcess):
         messaging.start(_orders(options, standing.now().policy), calls, answers)
 
 
-def _stop_messaging(messaging: MessagingProcess, messages: SqliteMessageReader) -> None:
+def _stop_messaging(
+    messaging: MessagingProcess | RelayedMessaging, messages: SqliteMessageReader
+) -> None:
     """Whoever closes `messages.db` last leaves it in one piece: the one that writes it."""
     messages.close()
     messaging.stop()
@@ -332,6 +326,9 @@ class _Doors:
     iso8583: Iso8583Server
     http: HttpThread
     faces: Faces
+    #: Gives the lines where this process is one of several.
+    seat: Seat | None
+    follow_policy: Callable[[], Coroutine[Any, Any, None]]
     start_messaging: Callable[[], None]
     stop_messaging: Callable[[], None]
 
@@ -345,12 +342,18 @@ async def _serve(
     tidying = asyncio.create_task(engine.tidy_when_idle())
     collecting = asyncio.create_task(_collect_now_and_then())
     forgetting = asyncio.create_task(doors.faces.tidy())
+    following = asyncio.create_task(doors.follow_policy())
     try:
-        host, port = await iso8583.start(*options.iso8583)
+        if doors.seat is None:
+            host, port = await iso8583.start(*options.iso8583)
+        else:
+            host, port = options.iso8583
+            iso8583.begin()
+            doors.seat.handed.begin(iso8583.take)
         http_host, http_port = http.start()
         await asyncio.to_thread(doors.start_messaging)
-        announce(f"http://{_shown(http_host)}:{http_port}")
-        announce(f"iso8583 {_shown(host)}:{port}")
+        announce(f"http://{shown_host(http_host)}:{http_port}")
+        announce(f"iso8583 {shown_host(host)}:{port}")
         _quieten_collector()
         await until.wait()
         _log.info("closing")
@@ -359,23 +362,18 @@ async def _serve(
         # are sent by the next start; then the engine itself.
         doors.faces.end_streams()
         await asyncio.to_thread(http.stop)
+        if doors.seat is not None:
+            doors.seat.handed.end()
         await iso8583.stop()
         await asyncio.to_thread(doors.stop_messaging)
-        tidying.cancel()
-        collecting.cancel()
-        forgetting.cancel()
+        idlers = (tidying, collecting, forgetting, following)
+        for idler in idlers:
+            idler.cancel()
         engine.stop()
         await working
-        for idler in (tidying, collecting, forgetting):
+        for idler in idlers:
             with contextlib.suppress(asyncio.CancelledError):
                 await idler
-
-
-async def _keep_policy(engine: Engine, reader: Reader, policy: Policy, now_ms: int) -> None:
-    """Keep the policy with the decisions that will be made under it."""
-    if reader.record(PolicyText, policy.version) is None:
-        record = PolicyText(policy.version, now_ms, stored_text(policy))
-        await engine.keep([record], [], Actor("server", Via.CLI, is_staff=True))
 
 
 def _vault_of_these_data(options: Options, reader: Reader) -> Vault:
@@ -486,7 +484,7 @@ async def _collect_now_and_then() -> None:
         gc.collect(0)
 
 
-def _shown(host: str) -> str:
+def shown_host(host: str) -> str:
     """An address as it stands before a port."""
     return f"[{host}]" if ":" in host else host
 

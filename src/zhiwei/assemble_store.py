@@ -39,6 +39,8 @@ class MainStore:
     lanes: int = 1
     #: What it promises less than it should, in sentences.
     weaknesses: tuple[str, ...] = ()
+    #: How many versions of the policy were adopted by any server; None = there is one server.
+    adopted: Callable[[], int] | None = None
 
 
 def open_main_store(
@@ -51,7 +53,10 @@ def open_main_store(
     """
     if database:
         postgres = open_postgres(database)
-        return MainStore(postgres, postgres.reader(), postgres.lanes, postgres.weaknesses)
+        reader = postgres.reader()
+        return MainStore(
+            postgres, reader, postgres.lanes, postgres.weaknesses, reader.adopted_policies
+        )
     sqlite = SqliteStore(data_dir, on_progress=on_progress)
     return MainStore(sqlite, sqlite.reader())
 

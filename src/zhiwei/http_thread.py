@@ -40,10 +40,25 @@ class _Server(uvicorn.Server):
 class HttpThread:
     """Runs an application until it is stopped."""
 
-    def __init__(self, app_at: Callable[[str, int], FastAPI], host: str, port: int) -> None:
-        """`app_at` makes the application, which may want to know where it listens."""
+    def __init__(
+        self,
+        app_at: Callable[[str, int], FastAPI],
+        host: str,
+        port: int,
+        *,
+        listener: socket.socket | None = None,
+    ) -> None:
+        """Make a door that is not open yet.
+
+        Args:
+            app_at: makes the application, which may want to know where it listens.
+            host: address to listen on.
+            port: port to listen on; 0 takes a free one.
+            listener: a socket that listens already, instead of these two.
+        """
         self._app_at: Final = app_at
         self._address: Final = (host, port)
+        self._listener: Final = listener
         self._server: _Server | None = None
         self._thread: Final = threading.Thread(target=self._run, name="http", daemon=True)
         self._socket: socket.socket | None = None
@@ -56,18 +71,7 @@ class HttpThread:
             OSError: the address is taken or does not exist.
             HttpDoorError: the application did not start.
         """
-        host, port = self._address
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(address)
-            listener.listen(_BACKLOG)
-        except OSError:
-            listener.close()
-            raise
+        listener = self._listener or listening(*self._address)
         self._socket = listener
         name: Any = listener.getsockname()
         found = str(name[0]), int(name[1])
@@ -91,6 +95,26 @@ class HttpThread:
         except BaseException as error:
             self._error = error
             raise
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one.
+
+    Raises:
+        OSError: the address is taken or does not exist.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _config(app: FastAPI) -> uvicorn.Config:

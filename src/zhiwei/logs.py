@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -52,8 +53,19 @@ def _mask_values(
     return event
 
 
-def set_up_logs(*, as_json: bool, level: str = "info") -> None:
-    """Send logs to standard error; called once by the command line."""
+def _numbered(
+    worker: int, _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Say which worker a line is from."""
+    event.setdefault("worker", worker)
+    return event
+
+
+def set_up_logs(*, as_json: bool, level: str = "info", worker: int = 0) -> None:
+    """Send logs to standard error; called once by each program.
+
+    `worker` is the number on every line of a process that is one of several; 0 = none.
+    """
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if as_json
@@ -62,6 +74,7 @@ def set_up_logs(*, as_json: bool, level: str = "info") -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            *([partial(_numbered, worker)] if worker else []),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

@@ -44,8 +44,9 @@ def _labels_of(kind: tuple[int, int, int]) -> tuple[str, str, str]:
 class Metrics:
     """All series of one house, in a registry of its own."""
 
-    def __init__(self) -> None:
-        self.registry: Final = CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        """Begin at zero, in a registry of its own or in an empty one."""
+        self.registry: Final = CollectorRegistry() if registry is None else registry
         self._unready = ""
         self._unready_until = 0.0
         self._logged_second = 0

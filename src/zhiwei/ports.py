@@ -22,6 +22,10 @@ class OutcomeUnknownError(StoreUnavailableError):
     """it is not known whether the batch was written; ask again with the same keys"""
 
 
+class PolicyOvertakenError(StoreUnavailableError):
+    """another server adopted a version of the policy meanwhile; nothing was written"""
+
+
 class CardsHeldError(ZhiweiError):
     """another server holds cards of the batch just now; nothing was written"""
 
@@ -360,8 +364,11 @@ class Store(Protocol):
     ) -> None:
         """Insert or replace records, with audit rows, durably, all or none.
 
+        A change of the policy that is adopted takes the number after the last one.
+
         Raises:
             StoreUnavailableError: nothing was written.
+            PolicyOvertakenError: nothing was written; another server took that number before.
         """
         ...
 

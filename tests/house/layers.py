@@ -55,7 +55,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "assemble_messaging": EVERYTHING,
     "assemble_store": EVERYTHING,
     "assemble_faces": EVERYTHING,
+    "assemble_policy": EVERYTHING,
     "messaging_process": EVERYTHING,
+    "workers": EVERYTHING,
     "cli": EVERYTHING,
     "__main__": EVERYTHING,
 }

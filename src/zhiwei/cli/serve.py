@@ -25,7 +25,12 @@ WithoutMessages = Annotated[
     bool,
     typer.Option("--without-messages", help="Another server sends the messages of this database."),
 ]
-
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=1, max=64, help="Processes behind the two ports; more than one needs --database."
+    ),
+]
 
 TestMode = Annotated[
     bool,
@@ -73,6 +78,7 @@ def serve(
         typer.Option(help="Where the pages are seen and who signs people in (faces.toml)."),
     ] = None,
     without_messages: WithoutMessages = False,
+    workers: Workers = 1,
     test_mode: TestMode = False,
     log_format: Annotated[str, typer.Option(help="json or console.")] = "",
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
@@ -104,10 +110,10 @@ def serve(
         logs_json=logs_json,
         log_level=log_level,
     )
-    _run_until_ended(options)
+    _run_until_ended(options, workers)
 
 
-def _run_until_ended(options: object) -> None:
+def _run_until_ended(options: object, workers: int) -> None:
     """Serve until a signal ends it.
 
     Raises:
@@ -116,20 +122,24 @@ def _run_until_ended(options: object) -> None:
     import uvloop
 
     try:
-        uvloop.run(_run(options))
+        uvloop.run(_run(options, workers))
     except OSError as error:
         raise AddressInUseError(f"cannot start: {error.strerror or error}") from None
 
 
-async def _run(options: object) -> None:
+async def _run(options: object, workers: int) -> None:
     from zhiwei.assemble import Options, run_house
     from zhiwei.cli.progress import on_progress
+    from zhiwei.workers.supervisor import serve_with_workers
 
     assert isinstance(options, Options)
     until = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, until.set)
+    if workers > 1:
+        await serve_with_workers(options, workers, _announce, until)
+        return
     with on_progress("reading the cards") as progress:
         await run_house(options, _announce, until, progress)
 

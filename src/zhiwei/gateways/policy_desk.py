@@ -31,7 +31,7 @@ from zhiwei.gateways.in_force import (
 from zhiwei.gateways.response_codes import ResponseCodes
 from zhiwei.gateways.response_codes import checked as checked_codes
 from zhiwei.policy_file import policy_from, settings_of, stored_text
-from zhiwei.ports import PolicyChange, PolicyText, Reader, Record
+from zhiwei.ports import PolicyChange, PolicyOvertakenError, PolicyText, Reader, Record
 from zhiwei.vault import holds_card_number
 
 PROPOSED: Final = "proposed"
@@ -252,7 +252,10 @@ class PolicyDesk:
             done = replace(_decided(change, ADOPTED, actor, now_ms), number=after.number)
             text = PolicyText(policy.version, now_ms, stored_text(policy))
             audit = Audit("policy.adopted", change.id, *_audited(change))
-            await self._keep((done, text), (audit,), actor, lambda: self._switch(after))
+            try:
+                await self._keep((done, text), (audit,), actor, lambda: self._switch(after))
+            except PolicyOvertakenError:
+                raise StalePolicyError from None
             return self.view(done)
 
         return await self._alone(work)

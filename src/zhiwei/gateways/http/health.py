@@ -50,4 +50,5 @@ async def ready(house: TheHouse) -> Response:
 def metrics(house: TheHouse) -> Response:
     """Counts and times; nothing of a card, a person or a merchant."""
     # Not on the loop: another process may be asked for its series.
-    return Response(generate_latest(house.metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    text = generate_latest(house.shown_metrics)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})

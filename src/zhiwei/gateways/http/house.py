@@ -278,6 +278,8 @@ class House:
     unready: Callable[[], str]
     #: What the store promises less than it should, in sentences; shown by `/readyz`.
     weaknesses: tuple[str, ...] = ()
+    #: What is shown of metrics where that is more than `metrics`: those of other workers too.
+    all_metrics: CollectorRegistry | None = None
     #: The clock once more where it can be set (`--test-mode`); None = real time.
     test_clock: MovableClock | None = None
     #: The messaging part; None = this house sends no messages.
@@ -292,6 +294,11 @@ class House:
     mint: IdMint = field(default_factory=IdMint)
     #: Held while a trusted contact is named, so that two at once do not pass the bound.
     naming: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def shown_metrics(self) -> CollectorRegistry:
+        """The metrics that people and monitoring are shown; to be read off the loop."""
+        return self.metrics if self.all_metrics is None else self.all_metrics
 
     @property
     def policy(self) -> Policy:

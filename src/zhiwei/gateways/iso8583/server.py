@@ -8,7 +8,8 @@ Stopping answers what was taken, and takes nothing new.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast, final
 
@@ -223,7 +224,13 @@ class Iso8583Server:
     """Listens, keeps count of the connections, and stops in good order. For one event loop."""
 
     def __init__(
-        self, door: Door, submit: Submit, *, limits: Limits | None = None, bug: int = -1
+        self,
+        door: Door,
+        submit: Submit,
+        *,
+        limits: Limits | None = None,
+        bug: int = -1,
+        on_closed: Callable[[], None] | None = None,
     ) -> None:
         """Make a server that does not listen yet.
 
@@ -233,15 +240,18 @@ class Iso8583Server:
             limits: bounds; the defaults of `Limits` if none are given.
             bug: number of the answer that stands for a bug; a unit that gets it is tried one by
                 one.
+            on_closed: is called for each line that was closed.
         """
         self.door: Final = door
         self.submit: Final = submit
         self.limits: Final = limits or Limits()
         self.bug: Final = bug
+        self._on_closed: Final = on_closed
         self._connections: Final[set[Connection]] = set()
         self._listener: asyncio.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._taking: Final[set[asyncio.Task[object]]] = set()
         self._all_gone: Final = asyncio.Event()
         self._all_gone.set()
 
@@ -256,17 +266,38 @@ class Iso8583Server:
         Raises:
             OSError: the address is taken or does not exist.
         """
+        self.begin()
         loop = asyncio.get_running_loop()
-        self._loop = loop
         self._listener = await loop.create_server(lambda: Connection(self), host, port)
-        self._sweeper = loop.call_later(self.limits.sweep_seconds, self._sweep)
         address = self._listener.sockets[0].getsockname()
         return str(address[0]), int(address[1])
+
+    def begin(self) -> None:
+        """Serve on this loop without a port of its own: lines come by `take`."""
+        self._loop = asyncio.get_running_loop()
+        self._sweeper = self._loop.call_later(self.limits.sweep_seconds, self._sweep)
+
+    def take(self, line: socket.socket) -> None:
+        """Serve a line that somebody else accepted."""
+        assert self._loop is not None, "it has begun"
+        work = self._loop.connect_accepted_socket(lambda: Connection(self), line)
+        task = self._loop.create_task(work)
+        self._taking.add(task)
+        task.add_done_callback(self._taken)
+
+    def _taken(self, task: asyncio.Task[object]) -> None:
+        self._taking.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            # It was closed before anything was heard; there is no connection to be lost.
+            _log.info("iso8583_line_lost", error=str(task.exception()))
+            self._tell_closed()
 
     async def stop(self) -> None:
         """Take nothing new, answer what was taken, and close all lines."""
         if self._listener is not None:
             self._listener.close()
+        if self._taking:
+            await asyncio.wait(self._taking)
         for connection in tuple(self._connections):
             connection.leave()
         try:
@@ -297,8 +328,13 @@ class Iso8583Server:
         """Count a closed connection out."""
         self._connections.discard(connection)
         self.door.observer.observe_connections(len(self._connections))
+        self._tell_closed()
         if not self._connections:
             self._all_gone.set()
+
+    def _tell_closed(self) -> None:
+        if self._on_closed is not None:
+            self._on_closed()
 
     def _sweep(self) -> None:
         """Look at the bounds of time, now and again."""

@@ -15,6 +15,7 @@ ROLLBACK: Final[Ask] = (b"rollback", ())
 ONE_AT_A_TIME: Final[Ask] = (b"one_at_a_time", ())
 PARTITIONS: Final[Ask] = (b"partitions", ())
 FINISHED: Final[Ask] = (b"finished", ())
+POLICY_TURN: Final[Ask] = (b"policy_turn", ())
 
 
 def serve_schema(number: int) -> Ask:
@@ -161,3 +162,8 @@ def put_records(rows: Sequence[tuple[str, str, str, int, bytes]]) -> Ask:
             bytea_array(bodies),
         ),
     )
+
+
+def policy_follows(number: int) -> Ask:
+    """Fail unless so many policies were adopted before."""
+    return (b"policy_follows", (bigint(number),))

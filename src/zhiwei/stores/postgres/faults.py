@@ -11,6 +11,7 @@ UNIQUE_VIOLATION: Final = "23505"
 NO_PARTITION: Final = "23514"
 LOCK_NOT_AVAILABLE: Final = "55P03"
 READ_ONLY: Final = "25006"
+DIVISION_BY_ZERO: Final = "22012"
 #: What an operator is to do about what PostgreSQL says.
 ADVICE: Final = {
     "53100": "make room on the database server's disk",

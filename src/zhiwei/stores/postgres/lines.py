@@ -46,6 +46,8 @@ _PREPARED: Final = (
     "insert_events",
     "insert_audits",
     "put_records",
+    "policy_turn",
+    "policy_follows",
     "old_keys_from",
     "delete_old_keys",
     "delete_records",

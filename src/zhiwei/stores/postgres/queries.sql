@@ -96,6 +96,15 @@ select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bytea
 on conflict (kind, id) do update
 set subject = excluded.subject, created_ms = excluded.created_ms, body = excluded.body;
 
+-- name: policy_turn
+-- Policies are adopted by one server at a time.
+select pg_advisory_xact_lock(2054711145, 2);
+
+-- name: policy_follows
+-- Fails, by dividing by zero, unless exactly so many policies were adopted before.
+select 1 / (count(*) = $1::bigint)::integer from record
+where kind = 'policy_change' and subject = 'adopted';
+
 -- name: old_keys_from
 -- The next portion of digests to look through for ones to forget.
 select card_key, digest, version, second from old_key
@@ -241,6 +250,10 @@ where cardholder = $1::text and card_key < $2::bytea order by card_key desc limi
 -- name: record
 -- One record.
 select id, body from record where kind = $1::text and id = $2::text;
+
+-- name: adopted_policies
+-- How many policies were adopted; an index answers it.
+select count(*) from record where kind = 'policy_change' and subject = 'adopted';
 
 -- name: records_before
 -- Records of a kind, greatest id first.

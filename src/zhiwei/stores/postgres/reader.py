@@ -112,6 +112,10 @@ class PostgresReader:
             rows = self._rows(f"{name}_before", *start, *bounds)
         return [record_of(kind, row[0], row[1]) for row in rows]
 
+    def adopted_policies(self) -> int:
+        """How many changes of the policy were adopted."""
+        return int(self._rows("adopted_policies")[0][0])
+
     def audits(
         self, *, card_key: bytes = b"", before: int = 0, after: int = 0, limit: int = 100
     ) -> list[AuditRow]:

@@ -18,6 +18,8 @@ from zhiwei.ports import (
     Batch,
     CardsHeldError,
     OutcomeUnknownError,
+    PolicyChange,
+    PolicyOvertakenError,
     Record,
     Step,
     StoreUnavailableError,
@@ -143,6 +145,11 @@ class PostgresStore:
         """Insert or replace records, with audit rows; see `ports.Store`."""
         self._check_open()
         statements: list[Ask] = [asks.BEGIN]
+        # Two servers may adopt at once. The second finds that the number before its own is not the
+        # last one any more, and is refused, so no two servers hold different versions for long.
+        for number in (each.number for each in records if isinstance(each, PolicyChange)):
+            if number:
+                statements += [asks.POLICY_TURN, asks.policy_follows(number - 1)]
         if records:
             statements.append(asks.put_records([record_row(record) for record in records]))
         if audits:
@@ -153,6 +160,9 @@ class PostgresStore:
             if not await self._commits(line, statements):
                 raise OutcomeUnknownError
         except StatementError as error:
+            if error.code == faults.DIVISION_BY_ZERO:
+                await self._undo(line)
+                raise PolicyOvertakenError from error
             why = await self._refused(line, error)
             raise StoreUnavailableError(f"nothing was written: {why}") from error
         finally:

@@ -68,7 +68,7 @@ def _facts(console: Console, span: str) -> dict[str, object]:
         }
 
     facts = console.watch.summed(ask)
-    pulse = pulse_of(console.house.metrics)
+    pulse = pulse_of(console.house.shown_metrics)
     return {
         **facts,
         "span": span,

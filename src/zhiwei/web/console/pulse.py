@@ -39,7 +39,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Pulse:
-    """The house since its start."""
+    """The house since its start, all workers together."""
 
     decisions: int
     by_outcome: dict[str, int]
@@ -63,7 +63,7 @@ def pulse_of(registry: CollectorRegistry) -> Pulse:
         found.setdefault(family.name, []).append(family)
         for sample in family.samples:
             if sample.name in _SINGLE:
-                single[_SINGLE[sample.name]] = int(sample.value)
+                single[_SINGLE[sample.name]] += int(sample.value)
             elif sample.name == f"{_DECISIONS}_total":
                 outcome = sample.labels.get("outcome", "")
                 by_outcome[outcome] = by_outcome.get(outcome, 0) + int(sample.value)
@@ -105,15 +105,18 @@ def quantile_ms(buckets: tuple[Bucket, ...], share: float) -> float | None:
 
 
 def _buckets(families: Iterable[Metric]) -> tuple[Bucket, ...]:
-    """Buckets that hold their own share; Prometheus's add up."""
-    buckets: list[Bucket] = []
-    below = 0
+    """Buckets that hold their own share, of all workers; Prometheus's add up."""
+    sums: dict[float, int] = {}
     for family in families:
         for sample in family.samples:
             if sample.name.endswith("_bucket"):
-                count = int(sample.value)
-                buckets.append(Bucket(float(sample.labels["le"]), count - below))
-                below = count
+                seconds = float(sample.labels["le"])
+                sums[seconds] = sums.get(seconds, 0) + int(sample.value)
+    below = 0
+    buckets: list[Bucket] = []
+    for seconds, count in sums.items():
+        buckets.append(Bucket(seconds, count - below))
+        below = count
     return tuple(buckets)
 
 

@@ -364,7 +364,7 @@ class Store(Protocol):
     ) -> None:
         """Insert or replace records, with audit rows, durably, all or none.
 
-        A change of the policy that is adopted takes the number after the last one.
+        A change of the policy that is adopted, with its audit row, takes the number after the last.
 
         Raises:
             StoreUnavailableError: nothing was written.

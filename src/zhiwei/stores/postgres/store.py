@@ -147,9 +147,10 @@ class PostgresStore:
         statements: list[Ask] = [asks.BEGIN]
         # Two servers may adopt at once. The second finds that the number before its own is not the
         # last one any more, and is refused, so no two servers hold different versions for long.
-        for number in (each.number for each in records if isinstance(each, PolicyChange)):
-            if number:
-                statements += [asks.POLICY_TURN, asks.policy_follows(number - 1)]
+        # An import, which brings records in any order, brings their audit rows apart.
+        for each in records:
+            if isinstance(each, PolicyChange) and each.number and audits:
+                statements += [asks.POLICY_TURN, asks.policy_follows(each.number - 1)]
         if records:
             statements.append(asks.put_records([record_row(record) for record in records]))
         if audits:

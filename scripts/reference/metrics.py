@@ -12,6 +12,7 @@ from scripts.reference.openapi import bare_app
 from zhiwei.messaging_metrics import MessagingMetrics
 from zhiwei.messaging_process.house_side import MessagingSeries
 from zhiwei.metrics import Metrics
+from zhiwei.workers.series import supervisor_series
 
 INTRODUCTION = """\
 `GET /metrics` of the HTTP door gives these series in the Prometheus text format, without a key:
@@ -20,7 +21,10 @@ a merchant, so the number of series is bounded. Which of them to watch:
 [monitor](../operating/monitoring.md).
 
 A counter also has a series `…_created`, the instant since which it counts; a histogram has
-`…_bucket`, `…_count` and `…_sum`. Times are in seconds."""
+`…_bucket`, `…_count` and `…_sum`. Times are in seconds.
+
+Under `zhiwei serve --workers` every series but the supervisor's own has one more label, `worker`;
+any worker shows the series of all."""
 
 _KINDS: tuple[tuple[type[MetricWrapperBase], str], ...] = (
     (Counter, "counter"),
@@ -52,6 +56,10 @@ def series() -> list[tuple[str, str, Iterable[str], str]]:
     for family in MessagingSeries(_NoProcess()).collect():
         ending = "_total" if family.type == "counter" else ""
         found.append((family.name + ending, family.type, (), family.documentation))
+    for family in supervisor_series(0, 0, ((1, 0),)):
+        ending = "_total" if family.type == "counter" else ""
+        labels = family.samples[0].labels
+        found.append((family.name + ending, family.type, labels, family.documentation))
     return sorted(found)
 
 

@@ -45,7 +45,7 @@ def test_of_two_servers_that_adopt_at_once_one_is_refused(database: str) -> None
 
 
 def test_a_number_cannot_be_left_out(database: str) -> None:
-    """A server that has not seen the last version adopts nothing; one that dreams of more neither."""
+    """A server that has not seen the last version adopts nothing."""
     store = PostgresStore(database)
     done(adopted(store, "pch_a", 1))
     for number in (1, 3):

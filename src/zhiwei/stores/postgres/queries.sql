@@ -98,7 +98,7 @@ set subject = excluded.subject, created_ms = excluded.created_ms, body = exclude
 
 -- name: policy_turn
 -- Policies are adopted by one server at a time.
-select pg_advisory_xact_lock(2054711145, 2);
+select pg_advisory_xact_lock(2054711145, 7);
 
 -- name: policy_follows
 -- Fails, by dividing by zero, unless exactly so many policies were adopted before.

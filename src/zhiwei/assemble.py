@@ -135,12 +135,7 @@ async def run_house(
 ) -> None:
     """Open the house, serve until the event is set, and close in good order.
 
-    Args:
-        options: what the operator said.
-        announce: is told of each door that is open.
-        until: ends it.
-        on_progress: is told how far the start is.
-        seat: this process is one of several; what it is given instead of ports of its own.
+    `seat`: this process is one of several; what it is given instead of ports of its own.
 
     Raises:
         ZhiweiError: something that the house needs cannot be had; the message says what to do.
@@ -171,8 +166,7 @@ async def run_house(
         standing.moves(engine, door, messaging.follow)
         entry = ThreadEntry(engine, asyncio.get_running_loop())
         mint = IdMint()
-        if isinstance(messaging, MessagingProcess):
-            metrics.registry.register(MessagingSeries(messaging))
+        _show_series(messaging, metrics)
         house = House(
             submit=entry.submit,
             keep=entry.keep,
@@ -217,6 +211,12 @@ def _messaging(seat: Seat | None) -> MessagingProcess | RelayedMessaging:
     messaging = MessagingProcess()
     seat.relays_to(messaging)
     return messaging
+
+
+def _show_series(messaging: MessagingProcess | RelayedMessaging, metrics: Metrics) -> None:
+    """Have the messaging process's series among ours, where it is ours."""
+    if isinstance(messaging, MessagingProcess):
+        metrics.registry.register(MessagingSeries(messaging))
 
 
 def _iso8583_server(door: Door, engine: Engine, seat: Seat | None) -> Iso8583Server:

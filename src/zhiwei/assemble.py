@@ -23,7 +23,7 @@ import structlog
 from zhiwei.assemble_faces import Faces
 from zhiwei.assemble_policy import Standing, keep_policy, policy_desk_of
 from zhiwei.assemble_store import OnProgress, open_main_store
-from zhiwei.clock import ManualClock, SystemClock
+from zhiwei.clock import Clock, ManualClock, SystemClock
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Via
 from zhiwei.core.entry import Entry
@@ -44,17 +44,15 @@ from zhiwei.gateways.iso8583.translate import Translator
 from zhiwei.gateways.outgoing.signing import secret_bytes
 from zhiwei.gateways.response_codes import ResponseCodes
 from zhiwei.gateways.response_codes import load as load_response_codes
-from zhiwei.guardian import guardian_under
 from zhiwei.http_thread import HttpThread
 from zhiwei.keyring import Keyring
 from zhiwei.messaging.settings import MessagesFileError, MessagingSettings, load_messages
-from zhiwei.messaging_process.house_side import MessagingSeries, answers_of, calls_of
+from zhiwei.messaging_process.house_side import ImageReader, MessagingSeries, answers_of, calls_of
 from zhiwei.messaging_process.orders import Orders
 from zhiwei.messaging_process.parent import MessagingProcess
 from zhiwei.metrics import Metrics
 from zhiwei.policy_file import load_policy, stored_text
 from zhiwei.ports import KeyCheck, Reader
-from zhiwei.process_link.calls import Handler
 from zhiwei.services import JUDGES
 from zhiwei.services.security_checkup import Device, Mode, document, examine, history_of
 from zhiwei.services.spend_limits import ALL_CHANNELS, reports
@@ -133,9 +131,7 @@ async def run_house(
     on_progress: OnProgress | None = None,
     seat: Seat | None = None,
 ) -> None:
-    """Open the house, serve until the event is set, and close in good order.
-
-    `seat`: this process is one of several; what it is given instead of ports of its own.
+    """Open the house (at its `seat`, one of several), serve until the event is set, and close.
 
     Raises:
         ZhiweiError: something that the house needs cannot be had; the message says what to do.
@@ -147,7 +143,7 @@ async def run_house(
     metrics = Metrics(None if seat is None else seat.own)
     async with contextlib.AsyncExitStack() as stack:
         # Its program is read while the store is opened. Once it has begun, `_serve` ends it.
-        messaging = _messaging(seat)
+        messaging = _messaging(seat, metrics)
         stack.callback(messaging.stop)
         main = open_main_store(options.data_dir, options.database, on_progress)
         stack.push_async_callback(main.store.close)
@@ -156,17 +152,13 @@ async def run_house(
         messages = SqliteMessageReader(options.data_dir / MESSAGES_NAME)
         reader = main.reader
         vault = _vault_of_these_data(options, reader)
-        in_force = partial(in_force_of, reader, *files)
-        standing = Standing(in_force())
-        step = guardian_under(standing.now().policy).step
-        engine = Engine(main.store, step, clock, metrics, lanes=main.lanes)
-        await _keep_key_check(engine, reader, vault, clock.now_ms())
-        await keep_policy(engine, reader, standing.now().policy, clock.now_ms())
+        standing = Standing(in_force_of(reader, *files))
+        engine = Engine(main.store, standing.step(), clock, metrics, lanes=main.lanes)
+        await _keep_first(engine, reader, vault, standing.now().policy, clock.now_ms())
         door = _door(options, standing.now(), vault.card_key, metrics)
         standing.moves(engine, door, messaging.follow)
         entry = ThreadEntry(engine, asyncio.get_running_loop())
         mint = IdMint()
-        _show_series(messaging, metrics)
         house = House(
             submit=entry.submit,
             keep=entry.keep,
@@ -188,35 +180,28 @@ async def run_house(
             policies=policy_desk_of(reader, entry, standing, clock, mint),
             mint=mint,
         )
-        calls, answers = calls_of(entry, reader, clock), answers_of(reader, clock)
         doors = _Doors(
             engine,
             _iso8583_server(door, engine, seat),
             _http_thread(faces, house, options, seat),
             faces,
             seat,
-            lambda: standing.follow_others(main.adopted, in_force),
-            lambda: _start_messaging(messaging, options, standing, calls, answers),
+            lambda: standing.follow_others(main.adopted, lambda: in_force_of(reader, *files)),
+            lambda: _start_messaging(messaging, options, standing, entry, reader, clock),
             partial(_stop_messaging, messaging, messages),
         )
         await _serve(doors, options, announce, until)
 
 
-def _messaging(seat: Seat | None) -> MessagingProcess | RelayedMessaging:
-    """The messaging process, or that of another worker."""
-    if seat is None:
-        return MessagingProcess()
-    if not seat.has_messaging:
+def _messaging(seat: Seat | None, metrics: Metrics) -> MessagingProcess | RelayedMessaging:
+    """The messaging process with its series, or that of another worker."""
+    if seat is not None and not seat.has_messaging:
         return seat.messaging
     messaging = MessagingProcess()
-    seat.relays_to(messaging)
+    metrics.registry.register(MessagingSeries(messaging))
+    if seat is not None:
+        seat.relays_to(messaging)
     return messaging
-
-
-def _show_series(messaging: MessagingProcess | RelayedMessaging, metrics: Metrics) -> None:
-    """Have the messaging process's series among ours, where it is ours."""
-    if isinstance(messaging, MessagingProcess):
-        metrics.registry.register(MessagingSeries(messaging))
 
 
 def _iso8583_server(door: Door, engine: Engine, seat: Seat | None) -> Iso8583Server:
@@ -271,11 +256,13 @@ def _start_messaging(
     messaging: MessagingProcess | RelayedMessaging,
     options: Options,
     standing: Standing,
-    calls: dict[str, Handler],
-    answers: dict[str, Callable[[Any], Any]],
+    path: ThreadEntry,
+    reader: ImageReader,
+    clock: Clock,
 ) -> None:
     """Have people told, unless another server does."""
     if not options.without_messages and isinstance(messaging, MessagingProcess):
+        calls, answers = calls_of(path, reader, clock), answers_of(reader, clock)
         messaging.start(_orders(options, standing.now().policy), calls, answers)
 
 
@@ -392,6 +379,14 @@ def _vault_of_these_data(options: Options, reader: Reader) -> Vault:
     if known is not None and known.check != _check_of(vault):
         raise WrongKeyError(f"the key in `{path}` is not the one that these data were made with")
     return vault
+
+
+async def _keep_first(
+    engine: Engine, reader: Reader, vault: Vault, policy: Policy, now_ms: int
+) -> None:
+    """Keep what decisions will be made under: which key, and which policy."""
+    await _keep_key_check(engine, reader, vault, now_ms)
+    await keep_policy(engine, reader, policy, now_ms)
 
 
 async def _keep_key_check(engine: Engine, reader: Reader, vault: Vault, now_ms: int) -> None:

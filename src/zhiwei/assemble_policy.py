@@ -21,7 +21,7 @@ from zhiwei.gateways.iso8583.door import Door
 from zhiwei.gateways.policy_desk import PolicyDesk
 from zhiwei.guardian import guardian_under
 from zhiwei.policy_file import stored_text
-from zhiwei.ports import PolicyText, Reader
+from zhiwei.ports import PolicyText, Reader, Step
 
 _log: Final = structlog.get_logger()
 #: How often a server looks whether another one adopted something.
@@ -48,10 +48,13 @@ class Standing:
         """What is in force."""
         return self._now
 
+    def step(self) -> Step:
+        """How the policy in force decides."""
+        return guardian_under(self._now.policy).step
+
     def rehearse(self, state: CardState, command: Command, at_ms: int) -> Result:
         """What a command would do to a file at an instant; nothing is written."""
-        step = guardian_under(self._now.policy).step
-        return step(state, NOTHING_RELATED, command, at_ms)
+        return self.step()(state, NOTHING_RELATED, command, at_ms)
 
     def switch(self, new: InForce) -> None:
         """Put another version in force; no decision is made meanwhile, since this does not wait."""

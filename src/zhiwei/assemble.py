@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from typing import Any, Final
 import structlog
 
 from zhiwei.assemble_faces import Faces
+from zhiwei.assemble_messages import ShownMessages, open_message_reader
 from zhiwei.assemble_store import OnProgress, open_main_store
 from zhiwei.clock import Clock, ManualClock, SystemClock
 from zhiwei.core.card_state import CardState
@@ -48,6 +50,7 @@ from zhiwei.gateways.response_codes import load as load_response_codes
 from zhiwei.guardian import guardian_under
 from zhiwei.http_thread import HttpThread
 from zhiwei.keyring import Keyring
+from zhiwei.messaging.model import MessageReader
 from zhiwei.messaging.settings import MessagesFileError, MessagingSettings, load_messages
 from zhiwei.messaging_process.house_side import MessagingSeries, answers_of, calls_of
 from zhiwei.messaging_process.orders import Orders
@@ -60,8 +63,6 @@ from zhiwei.services import JUDGES
 from zhiwei.services.security_checkup import Device, Mode, document, examine, history_of
 from zhiwei.services.spend_limits import ALL_CHANNELS, reports
 from zhiwei.services.stop_payment import read_command
-from zhiwei.stores.messages.connection import FILE_NAME as MESSAGES_NAME
-from zhiwei.stores.messages.reader import SqliteMessageReader
 from zhiwei.vault import Vault, open_vault
 from zhiwei.words import load_sentences
 from zhiwei.zones import load_zone
@@ -85,6 +86,7 @@ _SWITCH_SECONDS: Final = 0.00005
 _COLLECT_SECONDS: Final = 0.05
 _NONCES: Final = 512
 _NONCE_BYTES: Final = 8
+_TELLER_BITS: Final = 62
 _KEY_CHECK: Final = "vault"
 _CHECK_DIGITS: Final = 32
 
@@ -150,7 +152,7 @@ async def run_house(
         stack.push_async_callback(main.store.close)
         faces = Faces(options.data_dir, options.faces_file, delivery, clock)
         stack.callback(faces.close)
-        messages = SqliteMessageReader(options.data_dir / MESSAGES_NAME)
+        messages = open_message_reader(options.data_dir, options.database)
         reader = main.reader
         vault = _vault_of_these_data(options, reader)
         standing = _Standing(in_force_of(reader, *files))
@@ -196,7 +198,7 @@ async def run_house(
 
 
 def _message_desk(
-    reader: SqliteMessageReader, messaging: MessagingProcess, delivery: MessagingSettings
+    reader: MessageReader, messaging: MessagingProcess, delivery: MessagingSettings
 ) -> MessageDesk:
     """The messaging process as the HTTP door sees it."""
     return MessageDesk(
@@ -287,7 +289,7 @@ def _start_messaging(
         messaging.start(_orders(options, standing.now().policy), calls, answers)
 
 
-def _stop_messaging(messaging: MessagingProcess, messages: SqliteMessageReader) -> None:
+def _stop_messaging(messaging: MessagingProcess, messages: ShownMessages) -> None:
     """Whoever closes `messages.db` last leaves it in one piece: the one that writes it."""
     messages.close()
     messaging.stop()
@@ -298,6 +300,7 @@ def _orders(options: Options, policy: Policy) -> Orders:
     return Orders(
         data_dir=str(options.data_dir.absolute()),
         database=options.database,
+        teller=secrets.randbits(_TELLER_BITS) + 1,
         messages_file=""
         if options.messages_file is None
         else str(options.messages_file.absolute()),

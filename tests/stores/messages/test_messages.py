@@ -1,4 +1,4 @@
-"""Messages in both stores: what waits, in which order, what receipts do, and that nothing is half written."""
+"""Messages in every store: what waits, what receipts do, and that nothing is half written."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ _SECOND_MS: Final = 1_000
 
 @final
 class DatabaseClock:
-    """Goes on by itself from the last time that it was set; the machine's own hour does not matter."""
+    """Goes on by itself from when it was set last; the machine's own hour does not matter."""
 
     def __init__(self, now_ms: int) -> None:
         """`now_ms` is the database's instant of now."""

@@ -192,7 +192,7 @@ class PostgresMessageStore:
             self._connection.run("hurry_lanes", latest_ms)
 
     def spent(self, budget: str, since_ms: int) -> int:
-        """How many messages all tellers counted under a name since an instant, or a second earlier."""
+        """How many messages all tellers counted under a name since an instant, or a bit earlier."""
         return self._number_of("spent", _text(budget), since_ms - since_ms % _SECOND_MS)
 
     def spend(self, budgets: Sequence[str], at_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""Tellers: which servers send messages just now, and what is free because one of them is no more."""
+"""Tellers: which servers send messages just now, and what is free because one is no more."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Teller:
         known = connection.rows("teller", number)
         with connection.pipeline():
             if known and known[0][0]:
-                # It could not say so in time itself; nor could the others, where it was the database.
+                # It was late itself; where that was the database's doing, so were the others.
                 connection.run("spare_the_late", HELD_SECONDS)
             connection.run("begin_to_tell", number, HELD_SECONDS)
             buried = connection.run("bury_tellers")

@@ -40,6 +40,8 @@ from zhiwei.ports import EventRow, StoreUnavailableError
 _log: Final = structlog.get_logger()
 #: Events that are planned in one transaction; few, since nothing is sent meanwhile.
 _BATCH: Final = 16
+#: A position before the first one; 0 would ask for the newest events.
+_BEFORE_ALL: Final = -1
 _TIDY_SECONDS: Final = 1.0
 #: Who is silent for many times this long is taken for dead (`MessageStore.renew`).
 _RENEW_SECONDS: Final = 1.0
@@ -255,7 +257,7 @@ class Outbox:
         """Plan the next events; whether there may be more."""
         if not self._look():
             return self._pass_over()
-        rows = self._reader.events(after=self._cursor, limit=_BATCH)[::-1]
+        rows = self._reader.events(after=self._cursor or _BEFORE_ALL, limit=_BATCH)[::-1]
         if not rows:
             return False
         # Whoever had asked to be told before these happened is to be told of them.

@@ -40,7 +40,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
     """Open the store, or open it again: what was committed must be there."""
     opened: list[Store] = []
     # Asked for by name, so that no server is started for the other one.
-    url = request.getfixturevalue("database") if request.param == "postgres" else ""
+    url = request.getfixturevalue("message_database") if request.param == "postgres" else ""
 
     def again() -> Store:
         for one in opened:

@@ -59,11 +59,12 @@ def test_it_serves_and_tells_people(program: Program, database: str, receiver: R
 def test_the_database_may_be_told_by_the_environment(
     program: Program, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that no password stands on a command line; nothing is kept in the data directory."""
+    """No password on a command line, no card in the data directory; and no messages, if wanted."""
     monkeypatch.setenv("ZHIWEI_DATABASE", database)
     key = program.key("issuer")
-    with program.serving() as doors, Issuer(doors, key) as bank:
+    with program.serving("--without-messages") as doors, Issuer(doors, key) as bank:
         bank.card()
+        assert bank.metric("zhiwei_messaging_up") == 0
     with psycopg.connect(database) as connection:
         assert connection.execute("select count(*) from card_state").fetchone() == (1,)
     assert not (program.data / "zhiwei.db").exists()
@@ -93,22 +94,6 @@ def test_two_servers_serve_the_same_card(
         events = bank.call("GET", "/v1/events?limit=100")["data"]
         until(lambda: len(set(receiver.told)) >= len(events))
         assert receiver.told == [event["id"] for event in reversed(events)]
-
-
-def test_a_server_that_does_not_tell(
-    program: Program, database: str, receiver: Receiver, request: pytest.FixtureRequest
-) -> None:
-    """An operator may have one without messages; another tells what it decides."""
-    key = program.key("issuer")
-    words = ("--test-mode", "--database", database)
-    with program.serving(*words) as doors, Issuer(doors, key) as bank:
-        bank.subscribe(receiver.url)
-        card = bank.card()
-        other: Program = request.getfixturevalue("beside")
-        with other.serving(*words, "--without-messages") as there, Issuer(there, key) as branch:
-            branch.call("POST", f"/v1/cards/{card}/stop", {"source": "issuer"})
-            told = branch.call("GET", "/v1/events")["data"][0]["id"]
-            until(lambda: told in receiver.told)
 
 
 def test_a_wrong_database_ends_the_start(program: Program, cluster: Cluster) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.cli.test_messages import zhiwei
 from tests.messaging.post import NOW, TAKEN, Post, numbers
 from tests.stores.messages.test_messages import IN, NONE, due, message, queued, sent
 from zhiwei.assemble_messages import open_message_store
@@ -427,3 +428,18 @@ def test_what_no_text_may_hold_harms_nobody_else(stores: Two) -> None:
     found = one.due("sms", NOW, 9, NONE)
     assert [(each.message.text, each.detail) for each in found] == [("a\ufffdb", "\ufffd")]
     assert one.cursor() == 3
+
+
+def test_the_command_line_looks_and_queues_again_beside_servers(
+    database: str, stores: Two, tmp_path: Path
+) -> None:
+    """No server need end for it; each of them may send what is queued again."""
+    one, two = stores
+    one.plan(queued(message(1)), cursor=1, now_ms=NOW)
+    one.note([Change(message(1).id, Status.DEAD, 9, 0, NOW)])
+    where = ("--data", str(tmp_path), "--database", database)
+    assert zhiwei("list", *where).stdout.split()[:2] == [message(1).id, "dead"]
+    assert zhiwei("replay", "--status", "dead", *where).stdout == "1 queued again\n"
+    assert "queued" in zhiwei("show", message(1).id, *where).stdout
+    assert due(two) == ["0001"]
+    assert list(tmp_path.iterdir()) == []

@@ -63,7 +63,7 @@ class PostgresMessageReader:
             where("card_key <> '' and card_key = {}::bytea", card_key)
         if status is not None:
             kind = " and status > 2" if status > Status.DELIVERED else ""
-            where(f"status = {int(status)}{kind}")
+            where("status + 0 = 0" if status is Status.QUEUED else f"status = {int(status)}{kind}")
         if channel:
             where("channel = {}::text", _text(channel))
         if before:

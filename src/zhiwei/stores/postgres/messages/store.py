@@ -132,7 +132,8 @@ class PostgresMessageStore:
         urgent = dict(claimed)
         # They are read afterwards: another may have changed one just before it was claimed.
         found = [tracked_of(row) for row in self._rows("messages_at", sorted(urgent))]
-        return sorted(found, key=lambda one: (not urgent[one.position], one.position))
+        waiting = [one for one in found if one.status is Status.QUEUED]
+        return sorted(waiting, key=lambda one: (not urgent[one.position], one.position))
 
     def note(self, changes: Sequence[Change]) -> None:
         """Write down what became of messages, and give back their lanes."""

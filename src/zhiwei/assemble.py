@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import secrets
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from typing import Any, Final
 import structlog
 
 from zhiwei.assemble_faces import Faces
+from zhiwei.assemble_messages import ShownMessages, open_message_reader
 from zhiwei.assemble_policy import Standing, keep_policy, policy_desk_of
 from zhiwei.assemble_store import OnProgress, open_main_store
 from zhiwei.clock import Clock, ManualClock, SystemClock
@@ -46,6 +48,7 @@ from zhiwei.gateways.response_codes import ResponseCodes
 from zhiwei.gateways.response_codes import load as load_response_codes
 from zhiwei.http_thread import HttpThread
 from zhiwei.keyring import Keyring
+from zhiwei.messaging.model import MessageReader
 from zhiwei.messaging.settings import MessagesFileError, MessagingSettings, load_messages
 from zhiwei.messaging_process.house_side import ImageReader, MessagingSeries, answers_of, calls_of
 from zhiwei.messaging_process.orders import Orders
@@ -57,8 +60,6 @@ from zhiwei.services import JUDGES
 from zhiwei.services.security_checkup import Device, Mode, document, examine, history_of
 from zhiwei.services.spend_limits import ALL_CHANNELS, reports
 from zhiwei.services.stop_payment import read_command
-from zhiwei.stores.messages.connection import FILE_NAME as MESSAGES_NAME
-from zhiwei.stores.messages.reader import SqliteMessageReader
 from zhiwei.vault import Vault, open_vault
 from zhiwei.words import load_sentences
 from zhiwei.workers.seat import RelayedMessaging, Seat
@@ -83,6 +84,7 @@ _SWITCH_SECONDS: Final = 0.00005
 _COLLECT_SECONDS: Final = 0.05
 _NONCES: Final = 512
 _NONCE_BYTES: Final = 8
+_TELLER_BITS: Final = 62
 _KEY_CHECK: Final = "vault"
 _CHECK_DIGITS: Final = 32
 
@@ -149,7 +151,7 @@ async def run_house(
         stack.push_async_callback(main.store.close)
         faces = Faces(options.data_dir, options.faces_file, delivery, clock)
         stack.callback(faces.close)
-        messages = SqliteMessageReader(options.data_dir / MESSAGES_NAME)
+        messages = open_message_reader(options.data_dir, options.database)
         reader = main.reader
         vault = _vault_of_these_data(options, reader)
         standing = Standing(in_force_of(reader, *files))
@@ -217,7 +219,7 @@ def _http_thread(faces: Faces, house: House, options: Options, seat: Seat | None
 
 
 def _message_desk(
-    reader: SqliteMessageReader,
+    reader: MessageReader,
     messaging: MessagingProcess | RelayedMessaging,
     delivery: MessagingSettings,
 ) -> MessageDesk:
@@ -267,7 +269,7 @@ def _start_messaging(
 
 
 def _stop_messaging(
-    messaging: MessagingProcess | RelayedMessaging, messages: SqliteMessageReader
+    messaging: MessagingProcess | RelayedMessaging, messages: ShownMessages
 ) -> None:
     """Whoever closes `messages.db` last leaves it in one piece: the one that writes it."""
     messages.close()
@@ -279,6 +281,7 @@ def _orders(options: Options, policy: Policy) -> Orders:
     return Orders(
         data_dir=str(options.data_dir.absolute()),
         database=options.database,
+        teller=secrets.randbits(_TELLER_BITS) + 1,
         messages_file=""
         if options.messages_file is None
         else str(options.messages_file.absolute()),

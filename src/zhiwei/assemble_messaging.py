@@ -10,7 +10,6 @@ import json
 import secrets as chance
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -27,7 +26,7 @@ from zhiwei.gateways.sms import sms_channel
 from zhiwei.gateways.webhooks import webhook_channel
 from zhiwei.messaging.conversation import Conversation
 from zhiwei.messaging.entry import MessagingEntry
-from zhiwei.messaging.model import Channel, Clock, Message
+from zhiwei.messaging.model import Channel, Clock, Message, MessageStore
 from zhiwei.messaging.outbox import EventReader, Outbox
 from zhiwei.messaging.planner import Planner
 from zhiwei.messaging.settings import MessagingSettings
@@ -36,12 +35,19 @@ from zhiwei.messaging_metrics import MessagingMetrics
 from zhiwei.messaging_process.orders import ACTOR
 from zhiwei.ports import EventRow, Reader, Subscription
 from zhiwei.services.stop_payment import read_command
-from zhiwei.stores.messages.store import SqliteMessageStore
 from zhiwei.vault import Vault
 from zhiwei.words import Sentences
 from zhiwei.zones import load_zone
 
 _NONCE_BYTES: Final = 8
+
+
+class SendingStore(MessageStore, Protocol):
+    """A store that whoever sends from it closes."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
 
 
 class PathEntry(Protocol):
@@ -64,7 +70,8 @@ class PathEntry(Protocol):
 class Surroundings:
     """What messaging needs of the rest of the house."""
 
-    data_dir: Path
+    #: Keeps the messages.
+    store: SendingStore
     #: The events, and the cards' files as new as those.
     events: EventReader
     planning: Reader
@@ -75,7 +82,8 @@ class Surroundings:
     policy: Callable[[], Policy]
     words: Sentences
     vault: Vault
-    #: The house's clock, and the machine's.
+    #: The house's clock, and the one that tries are timed by: the machine's, or the database's,
+    #: which is the same for all servers.
     clock: Clock
     pace: Clock
     registry: CollectorRegistry
@@ -87,16 +95,14 @@ class Messaging:
     """Messaging as its process starts and stops it."""
 
     def __init__(self, settings: MessagingSettings, around: Surroundings) -> None:
-        """Open `messages.db` and put the parts together; `start` begins.
+        """Put the parts together; `start` begins.
 
         Raises:
             MessagesFileError: messages.toml says something that is not allowed.
-            StoreUnavailableError: messages.db cannot be used.
         """
         metrics = MessagingMetrics(around.registry)
-        # Settings are read first: a typing error in them must not leave an open file behind.
         channels = _channels(settings, around, metrics)
-        self._store: Final = SqliteMessageStore(around.data_dir)
+        self._store: Final = around.store
         conversation = Conversation(
             reader=around.reader,
             submit=around.path.submit,

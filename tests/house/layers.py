@@ -52,6 +52,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "bench": EVERYTHING,
     "demo": EVERYTHING,
     "assemble": EVERYTHING,
+    "assemble_messages": EVERYTHING,
     "assemble_messaging": EVERYTHING,
     "assemble_store": EVERYTHING,
     "assemble_faces": EVERYTHING,

@@ -55,8 +55,9 @@ class Events:
     def events(self, *, after: int = 0, limit: int = 100) -> list[EventRow]:
         """As `ports.Reader` has it."""
         if after:
-            return self.rows[after : after + limit][::-1]
-        return self.rows[::-1][:limit] if limit == 1 else self.rows[:limit][::-1]
+            first = max(after, 0)
+            return self.rows[first : first + limit][::-1]
+        return self.rows[::-1][:limit]
 
 
 class Wire:
@@ -147,6 +148,8 @@ class Post:
         self.undeliverable: list[str] = []
         self.settings = OutboxSettings(breaker_failures=3, breaker_pause_ms=400, poll_ms=5)
         self.store: SqliteMessageStore = cast("SqliteMessageStore", None)
+        #: Opens the message store.
+        self.new_store: Callable[[], Any] = lambda: SqliteMessageStore(self.folder)
 
     def _look(self) -> bool:
         """As a test has it now."""
@@ -163,7 +166,7 @@ class Post:
 
     def outbox(self) -> Outbox:
         """The worker, on a store that was just opened."""
-        self.store = SqliteMessageStore(self.folder)
+        self.store = self.new_store()
         return Outbox(
             self.events,
             self.store,

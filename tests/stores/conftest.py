@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.stores.cases import done
 from tests.stores.cluster import Cluster, running_cluster
 from zhiwei.ports import Store
 from zhiwei.stores.memory import MemoryStore
+from zhiwei.stores.postgres.opening import TABLES
 from zhiwei.stores.postgres.store import PostgresStore
 from zhiwei.stores.sqlite.store import SqliteStore
 
@@ -31,6 +33,29 @@ def database(cluster: Cluster) -> Iterator[str]:
     name = cluster.new_database()
     yield cluster.url(name)
     cluster.drop(name)
+
+
+@pytest.fixture(scope="session")
+def kept_database(cluster: Cluster) -> str:
+    """The URL of a database that several tests clear and use."""
+    return cluster.url(cluster.new_database())
+
+
+@pytest.fixture
+def message_database(kept_database: str) -> str:
+    """The URL of a database without messages; a new one for each test would cost half a second."""
+    with psycopg.connect(kept_database, autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        for name in TABLES:
+            if name.startswith("message") and name != "message_cursor":
+                connection.execute(f"delete from {name}".encode())
+        connection.execute("update message_cursor set position = 0")
+        connection.execute("alter sequence message_position restart")
+        connection.execute("drop trigger if exists t on message_inbound")
+    return kept_database
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])

@@ -15,14 +15,22 @@ from zhiwei.core.errors import ZhiweiError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from zhiwei.assemble_messages import ShownMessages
     from zhiwei.messaging.model import MessageReader, Tracked
-    from zhiwei.stores.messages.reader import SqliteMessageReader
 
 messages = typer.Typer(
     help="Messages to people and systems.", no_args_is_help=True, rich_markup_mode="markdown"
 )
 
 DataDir = Annotated[Path, typer.Option("--data", help="The server's data directory.")]
+Database = Annotated[
+    str,
+    typer.Option(
+        envvar="ZHIWEI_DATABASE",
+        show_envvar=True,
+        help="postgresql://… where the messages are not in --data.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 _CHUNK = 500
 
@@ -82,6 +90,7 @@ def list_messages(
     channel: Channel = None,
     card: Card = "",
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    database: Database = "",
     as_json: AsJson = False,
 ) -> None:
     """List messages, newest first, also beside a running server. Addresses are not shown whole.
@@ -90,7 +99,7 @@ def list_messages(
     """
     from itertools import islice
 
-    reader = _reader(data)
+    reader = _reader(data, database)
     for tracked in islice(_all(reader, status, channel, card), limit):
         document = _document(tracked, with_text=False)
         if as_json:
@@ -104,13 +113,14 @@ def list_messages(
 def show(
     message: Annotated[str, typer.Argument(help="Id of the message: `msg_...`.")],
     data: DataDir = Path("data"),
+    database: Database = "",
     as_json: AsJson = False,
 ) -> None:
     """Show one message with its text and what became of it.
 
     Example: `zhiwei messages show msg_… --data ./data`
     """
-    reader = _reader(data)
+    reader = _reader(data, database)
     document = _document(_found(reader, message), with_text=True)
     reader.close()
     if as_json:
@@ -130,20 +140,14 @@ def replay(
     ] = None,
     channel: Channel = None,
     card: Card = "",
-    database: Annotated[
-        str,
-        typer.Option(
-            envvar="ZHIWEI_DATABASE",
-            show_envvar=True,
-            help="postgresql://… where the cards are not in --data.",
-        ),
-    ] = "",
+    database: Database = "",
     as_json: AsJson = False,
 ) -> None:
-    """Queue messages again that failed, were given up or held back; the server must not run.
+    """Queue messages again that failed, were given up or held back.
 
-    While it runs, use `POST /v1/messages/{id}/replay` or `POST /v1/message_replays`. Their ids
-    stay, so a receiver that had one already can tell. The audit trail names the command line.
+    Servers on a database may run meanwhile. One on the files of `--data` must not: while it runs,
+    use `POST /v1/messages/{id}/replay` or `POST /v1/message_replays`. Ids stay, so a receiver that
+    had one already can tell. The audit trail names the command line.
 
     Example: `zhiwei messages replay --status dead --channel sms --data ./data`
     """
@@ -151,7 +155,7 @@ def replay(
         raise typer.BadParameter("name messages, or say `--status`")
     if ids and (channel is not None or card):
         raise typer.BadParameter("`--channel` and `--card` go with `--status`")
-    reader = _reader(data)
+    reader = _reader(data, database)
     if ids:
         chosen = [_found(reader, one) for one in ids]
     else:
@@ -189,13 +193,13 @@ def secret(
 
 async def _replayed(data: Path, database: str, chosen: Sequence[Tracked]) -> int:
     """Queue these messages again, with an audit line for each, written first."""
+    from zhiwei.assemble_messages import open_message_store
     from zhiwei.assemble_store import open_main_store
     from zhiwei.clock import SystemClock
     from zhiwei.core.command import Actor, Via
     from zhiwei.core.result import Audit
     from zhiwei.messaging.replay import may_be_replayed
     from zhiwei.messaging_process.orders import LOCK_NAME
-    from zhiwei.stores.messages.store import SqliteMessageStore
     from zhiwei.stores.sqlite.lock import DataInUseError, DirectoryLock
 
     for tracked in chosen:
@@ -206,36 +210,36 @@ async def _replayed(data: Path, database: str, chosen: Sequence[Tracked]) -> int
         Audit("message.replayed", one.message.id, one.status.word, "queued") for one in chosen
     ]
     try:
-        # Who sends messages holds this one; where the cards are elsewhere there is no other.
-        lock = DirectoryLock(data, LOCK_NAME)
+        # Who sends the messages of a file holds this one; on a database everybody may.
+        lock = None if database else DirectoryLock(data, LOCK_NAME)
         main = open_main_store(data, database).store
     except DataInUseError as error:
         raise ServerRunsError(f"{error}; or use `POST /v1/message_replays` there") from None
     try:
         now_ms = SystemClock().now_ms()
         await main.keep([], audits, Actor("cli", Via.CLI, is_staff=True), now_ms)
-        store = SqliteMessageStore(data)
-        count = store.replay([one.message.id for one in chosen], now_ms)
+        store, clock = open_message_store(data, database)
+        count = store.replay([one.message.id for one in chosen], clock.now_ms())
         store.close()
     finally:
         await main.close()
-        lock.release()
+        if lock is not None:
+            lock.release()
     return count
 
 
-def _reader(data: Path) -> SqliteMessageReader:
-    """A reader of the messages of a data directory.
+def _reader(data: Path, database: str) -> ShownMessages:
+    """A reader of the messages of a database, or of a data directory.
 
     Raises:
         NoMessagesError: there is no such file.
     """
+    from zhiwei.assemble_messages import open_message_reader
     from zhiwei.stores.messages.connection import FILE_NAME
-    from zhiwei.stores.messages.reader import SqliteMessageReader
 
-    path = data / FILE_NAME
-    if not path.exists():
+    if not database and not (data / FILE_NAME).exists():
         raise NoMessagesError(f"there are no messages in `{data}`")
-    return SqliteMessageReader(path)
+    return open_message_reader(data, database)
 
 
 def _all(

@@ -23,7 +23,7 @@ Database = Annotated[
 ]
 WithoutMessages = Annotated[
     bool,
-    typer.Option("--without-messages", help="Another server sends the messages of this database."),
+    typer.Option("--without-messages", help="Other servers send the messages of this database."),
 ]
 Workers = Annotated[
     int,

@@ -7,6 +7,7 @@ answered when the process ended is carried out again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final, final
@@ -85,15 +86,19 @@ class Mailbox:
 
     async def run(self) -> None:
         """Have messages answered until cancelled."""
-        self._waiting = len(self._store.unanswered(_WAITING_MAX))
+        while True:
+            # Other servers answer some of what was taken in here.
+            self._waiting = self._store.waiting_inbound()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._work()
+
+    async def _work(self) -> None:
+        """Have messages answered until it is time to count again."""
         while True:
             self._is_poked.clear()
             self._start_some()
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self._is_poked.wait()
-            except TimeoutError:
-                pass
+            await self._is_poked.wait()
 
     async def drain(self, seconds: float) -> None:
         """Let what is being carried out end, for a bounded time."""

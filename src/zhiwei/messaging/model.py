@@ -225,7 +225,11 @@ class Desk(Protocol):
 
 
 class MessageStore(Protocol):
-    """Keeps messages, receipts and budgets (`messages.db`). Called on the messaging loop only.
+    """Keeps messages, receipts and budgets. Called on the messaging loop only.
+
+    There is one teller of `messages.db`. A database may have several: each has a store of its own,
+    and what one of them was handed out by `due`, `undeliverable` or `unanswered` no other is, until
+    it is over, or until the teller has not called `renew` for so long that it is taken for dead.
 
     Every method that changes something is one transaction, and no kill takes it back once it has
     returned. A power cut may take back the last ones, whole and in order, but never what somebody
@@ -237,8 +241,22 @@ class MessageStore(Protocol):
         StoreUnavailableError: it cannot be written or read now; nothing changed.
     """
 
+    def renew(self) -> None:
+        """Say that this teller lives. Call it when it begins, and then every second.
+
+        What those had who have not said so for a while is handed out again.
+        """
+        ...
+
     def cursor(self) -> int:
         """Position of the last event of the outbox that was planned; 0 = none."""
+        ...
+
+    def take_cursor(self) -> int | None:
+        """The same, for this teller alone until the transaction ends (`together`).
+
+        None where another teller has it: that one plans just now.
+        """
         ...
 
     def together(self, *, is_flushed: bool = False) -> AbstractContextManager[None]:
@@ -260,7 +278,7 @@ class MessageStore(Protocol):
         """Heads of lanes of a channel whose time has come, urgent ones first, then by position.
 
         The head of a lane is its first message that is still QUEUED; lanes in `busy` have one on
-        its way and are left out.
+        its way and are left out. No other teller gets these lanes until the message is noted.
         """
         ...
 
@@ -316,7 +334,14 @@ class MessageStore(Protocol):
         ...
 
     def unanswered(self, limit: int) -> list[Inbound]:
-        """Inbound messages that were taken in and not answered yet, oldest first."""
+        """Inbound messages that were taken in and not answered yet, oldest first.
+
+        Whose first message is handed out here is this teller's until nothing of theirs waits.
+        """
+        ...
+
+    def waiting_inbound(self) -> int:
+        """How many inbound messages were not answered yet, whoever shall do it."""
         ...
 
     def answered(self, inbound_id: str, reply: Planned | None, now_ms: int) -> None:

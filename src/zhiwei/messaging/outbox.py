@@ -40,7 +40,11 @@ from zhiwei.ports import EventRow, StoreUnavailableError
 _log: Final = structlog.get_logger()
 #: Events that are planned in one transaction; few, since nothing is sent meanwhile.
 _BATCH: Final = 16
+#: A position before the first one; 0 would ask for the newest events.
+_BEFORE_ALL: Final = -1
 _TIDY_SECONDS: Final = 1.0
+#: Who is silent for many times this long is taken for dead (`MessageStore.renew`).
+_RENEW_SECONDS: Final = 1.0
 #: Every so many tidy rounds, old rows are forgotten.
 _FORGET_ROUNDS: Final = 10
 _FORGET_AT_ONCE: Final = 500
@@ -151,11 +155,12 @@ class Outbox:
         Raises:
             StoreUnavailableError: a store cannot be read.
         """
+        self._store.renew()
         self._cursor = self._first_cursor()
         self._writing = asyncio.create_task(self._forever(self._notebook.run))
         for line in self._lines.values():
             await line.channel.start(self.desk(line.name))
-        works = [self._plan_for_ever, self._tidy_for_ever, self._mailbox.run]
+        works = [self._plan_for_ever, self._tidy_for_ever, self._renew_for_ever, self._mailbox.run]
         works += [line.run for line in self._lines.values()]
         self._tasks.extend(asyncio.create_task(self._forever(work)) for work in works)
 
@@ -217,9 +222,13 @@ class Outbox:
             return cursor
         if cursor <= last:
             last = self._last_too_old(last)
-        if last != cursor:
-            self._store.plan((), cursor=last, now_ms=self._pace.now_ms())
-        return last
+        if last == cursor:
+            return cursor
+        with self._store.together():
+            if self._store.take_cursor() == cursor:
+                self._store.plan((), cursor=last, now_ms=self._pace.now_ms())
+        # Another server may have begun at the same moment.
+        return self._store.cursor()
 
     def _last_too_old(self, last: int) -> int:
         """Position of the last event that is too old to be told; 0 = none is."""
@@ -248,7 +257,7 @@ class Outbox:
         """Plan the next events; whether there may be more."""
         if not self._look():
             return self._pass_over()
-        rows = self._reader.events(after=self._cursor, limit=_BATCH)[::-1]
+        rows = self._reader.events(after=self._cursor or _BEFORE_ALL, limit=_BATCH)[::-1]
         if not rows:
             return False
         # Whoever had asked to be told before these happened is to be told of them.
@@ -256,6 +265,9 @@ class Outbox:
         now_ms = self._clock.now_ms()
         cursor, planned = rows[-1].position, Counter[tuple[str, Status]]()
         with self._store.together():
+            at = self._store.take_cursor()
+            if at != self._cursor:
+                return self._follow(at)
             # One after the other, so that each sees what those before it have spent.
             for row in rows:
                 for one in self._plan_one(row, now_ms):
@@ -267,6 +279,16 @@ class Outbox:
         self._poke()
         return len(rows) == _BATCH
 
+    def _follow(self, cursor: int | None) -> bool:
+        """Go on where another server has planned to; whether there may be more.
+
+        None: it plans just now.
+        """
+        if cursor is None:
+            return False
+        self._cursor = cursor
+        return True
+
     def _pass_over(self) -> bool:
         """Leave out what nobody is told; whether there may be more."""
         newest = self._reader.events(limit=1)
@@ -274,8 +296,12 @@ class Outbox:
             return False
         if self._look():
             return True
+        with self._store.together():
+            at = self._store.take_cursor()
+            if at != self._cursor:
+                return self._follow(at)
+            self._store.plan((), cursor=newest[0].position, now_ms=self._pace.now_ms())
         self._cursor = newest[0].position
-        self._store.plan((), cursor=self._cursor, now_ms=self._pace.now_ms())
         return False
 
     def _plan_one(self, row: EventRow, now_ms: int) -> Sequence[Planned]:
@@ -313,6 +339,13 @@ class Outbox:
     def _poke(self) -> None:
         for line in self._lines.values():
             line.poke()
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEW_SECONDS)
+            self._store.renew()
+            # Others plan too; and a database that lost its last moments may not be as far as we.
+            self._cursor = self._store.cursor()
 
     async def _tidy_for_ever(self) -> None:
         while True:

@@ -20,9 +20,9 @@ from typing import Any, Final
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from zhiwei.assemble_messages import open_message_store
 from zhiwei.assemble_messaging import Messaging, Surroundings
 from zhiwei.assemble_store import address_of
-from zhiwei.clock import SystemClock
 from zhiwei.core.policy import Policy
 from zhiwei.logs import set_up_logs
 from zhiwei.messaging.outbox import EventReader
@@ -66,7 +66,8 @@ class _Desk:
         settings = MessagingSettings()
         if orders.messages_file:
             settings = load_messages(Path(orders.messages_file))
-        around = await self._surroundings(orders, load_sentences(settings.alerts.signatures))
+        words = load_sentences(settings.alerts.signatures)
+        around = await self._surroundings(orders, words)
         messaging = Messaging(settings, around)
         await messaging.start()
         self._messaging = messaging
@@ -110,10 +111,10 @@ class _Desk:
         assert self._messaging is not None, "it has begun"
         return self._messaging
 
-    async def _readers(self, orders: Orders, file: Path) -> tuple[EventReader, Reader, Reader]:
+    def _readers(self, orders: Orders, file: Path) -> tuple[EventReader, Reader, Reader]:
         """Events, the files as new as those, and the files as they are now."""
         if orders.database:
-            events, reader = await _settled_events(orders.database)
+            events, reader = _settled_events(orders.database)
             return events, reader, reader
         images = AskedImages(self._asker)
         planning = PlanningEvents(file, images)
@@ -124,9 +125,10 @@ class _Desk:
         folder = Path(orders.data_dir)
         # The lock lasts as long as the process.
         await _lock(folder)
-        events, planning, reader = await self._readers(orders, folder / FILE_NAME)
+        events, planning, reader = self._readers(orders, folder / FILE_NAME)
+        store, clock = open_message_store(folder, orders.database, orders.teller)
         return Surroundings(
-            data_dir=folder,
+            store=store,
             events=events,
             planning=planning,
             reader=reader,
@@ -134,38 +136,29 @@ class _Desk:
             policy=self._policy_now,
             words=words,
             vault=open_vault(Path(orders.key_file)),
-            clock=AskedClock(self._asker) if orders.is_test_mode else SystemClock(),
-            pace=SystemClock(),
+            clock=AskedClock(self._asker) if orders.is_test_mode else clock,
+            pace=clock,
             registry=self._registry,
             only_loopback=orders.is_test_mode,
         )
 
 
-async def _settled_events(database: str) -> tuple[EventReader, Reader]:
-    """The events of a database and a reader beside them; waits until nobody else tells them.
+def _settled_events(database: str) -> tuple[EventReader, Reader]:
+    """The events of a database, and a reader beside them.
 
     Raises:
-        MessagesElsewhereError: somebody does for too long.
         StoreUnavailableError: the database does not answer.
     """
     from zhiwei.stores.postgres.reader import PostgresReader  # noqa: PLC0415 - an extra
-    from zhiwei.stores.postgres.settled import (  # noqa: PLC0415 - an extra
-        MessagesElsewhereError,
-        SettledEvents,
-    )
+    from zhiwei.stores.postgres.settled import SettledEvents  # noqa: PLC0415 - an extra
 
     address = address_of(database)
     reader = PostgresReader(address, _READING_CONNECTIONS)
-    for _ in range(_LOCK_TRIES):
-        try:
-            return SettledEvents(address, reader), reader
-        except MessagesElsewhereError:
-            await asyncio.sleep(_LOCK_PAUSE_SECONDS)
     return SettledEvents(address, reader), reader
 
 
 async def _lock(folder: Path) -> DirectoryLock:
-    """Wait until no other process writes `messages.db`.
+    """Wait until no other process sends messages for this data directory.
 
     Raises:
         DataInUseError: one does for too long.

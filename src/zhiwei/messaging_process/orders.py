@@ -20,6 +20,9 @@ class Orders:
     data_dir: str
     #: URL of the main store; empty = it is the file in the data directory.
     database: str
+    #: Number of this teller among those of the database (`stores/postgres/messages`): the same for
+    #: each process that one server starts, since the one before is dead by then.
+    teller: int
     #: Empty = webhooks only.
     messages_file: str
     key_file: str

@@ -1,12 +1,13 @@
-"""messages.db: what waits, in which order, what receipts do, and that nothing is half written."""
+"""Messages in every store: what waits, what receipts do, and that nothing is half written."""
 
 from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -20,22 +21,55 @@ from zhiwei.stores.messages.connection import (
 )
 from zhiwei.stores.messages.reader import SqliteMessageReader
 from zhiwei.stores.messages.store import SqliteMessageStore
+from zhiwei.stores.postgres.address import Address
+from zhiwei.stores.postgres.messages.reader import PostgresMessageReader
+from zhiwei.stores.postgres.messages.store import PostgresMessageStore
 
 NOW = 1_763_956_800_000
 NONE: frozenset[str] = frozenset()
 IN = Inbound("in_1", "+8613800138000", "ZF", NOW)
 
 
+#: What these tests are about, whichever store it is.
+Store: TypeAlias = "SqliteMessageStore | PostgresMessageStore"
+Reader: TypeAlias = "SqliteMessageReader | PostgresMessageReader"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+    """Open the store, or open it again: what was committed must be there."""
+    opened: list[Store] = []
+    # Asked for by name, so that no server is started for the other one.
+    url = request.getfixturevalue("message_database") if request.param == "postgres" else ""
+
+    def again() -> Store:
+        for one in opened:
+            one.close()
+        made = PostgresMessageStore(Address(url)) if url else SqliteMessageStore(tmp_path)
+        opened[:] = [made]
+        return made
+
+    yield again
+    for one in opened:
+        one.close()
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteMessageStore]:
+def store(open_store: Callable[[], Store]) -> Store:
     """A new store."""
+    return open_store()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[SqliteMessageStore]:
+    """A new `messages.db`."""
     one = SqliteMessageStore(tmp_path)
     yield one
     one.close()
 
 
 @pytest.fixture
-def reader(store: SqliteMessageStore) -> Iterator[SqliteMessageReader]:
+def reader(store: Store) -> Iterator[Reader]:
     """A reader of it."""
     one = store.reader()
     yield one
@@ -65,7 +99,7 @@ def queued(*messages: Message) -> list[Planned]:
     return [Planned(one) for one in messages]
 
 
-def due(store: SqliteMessageStore, now: int = NOW, busy: frozenset[str] = NONE) -> list[str]:
+def due(store: Store, now: int = NOW, busy: frozenset[str] = NONE) -> list[str]:
     """Numbers of the messages that may go."""
     return [one.message.id[4:8] for one in store.due("sms", now, 100, busy)]
 
@@ -75,9 +109,7 @@ def sent(one: Message, remote_id: str = "") -> Change:
     return Change(one.id, Status.SENT, 1, 0, NOW, remote_id)
 
 
-def test_a_message_comes_back_as_it_was(
-    store: SqliteMessageStore, reader: SqliteMessageReader
-) -> None:
+def test_a_message_comes_back_as_it_was(store: Store, reader: Reader) -> None:
     """Every field is kept."""
     one = message(1, subject="s", expires_ms=5, is_urgent=True, challenge="chg_1", language="en")
     assert store.plan([Planned(one, Status.MUTED, "quiet hours")], cursor=7, now_ms=NOW) == 1
@@ -89,7 +121,7 @@ def test_a_message_comes_back_as_it_was(
     assert store.cursor() == 7
 
 
-def test_the_same_event_never_makes_another(store: SqliteMessageStore) -> None:
+def test_the_same_event_never_makes_another(store: Store) -> None:
     """A known id is left as it is, whatever became of it."""
     one = message(1)
     store.plan(queued(one), cursor=1, now_ms=NOW)
@@ -99,7 +131,7 @@ def test_the_same_event_never_makes_another(store: SqliteMessageStore) -> None:
     assert store.cursor() == 1
 
 
-def test_only_heads_of_lanes_go_urgent_lanes_first(store: SqliteMessageStore) -> None:
+def test_only_heads_of_lanes_go_urgent_lanes_first(store: Store) -> None:
     """Order is kept in a lane; a question makes its whole lane hurry."""
     urgent = message(5, "c", is_urgent=True)
     rows = [message(1, "a"), message(2, "a"), message(3, "b"), message(4, "c"), urgent]
@@ -112,7 +144,7 @@ def test_only_heads_of_lanes_go_urgent_lanes_first(store: SqliteMessageStore) ->
     assert due(store) == ["0002", "0003"]
 
 
-def test_what_waits_for_its_next_try_holds_its_lane(store: SqliteMessageStore) -> None:
+def test_what_waits_for_its_next_try_holds_its_lane(store: Store) -> None:
     """Nothing overtakes in a lane; other lanes go on."""
     rows = [message(1, "a"), message(2, "a"), message(3, "b")]
     store.plan(queued(*rows), cursor=1, now_ms=NOW)
@@ -122,18 +154,18 @@ def test_what_waits_for_its_next_try_holds_its_lane(store: SqliteMessageStore) -
     assert due(store, NOW + 500) == ["0001", "0003"]
 
 
-def test_lanes_of_two_channels_do_not_meet(store: SqliteMessageStore) -> None:
+def test_lanes_of_two_channels_do_not_meet(store: Store) -> None:
     """The same lane name in another channel is another lane."""
     store.plan(queued(message(1), message(2, channel="email")), cursor=1, now_ms=NOW)
     assert due(store) == ["0001"]
     assert [one.message.channel for one in store.due("email", NOW, 10, NONE)] == ["email"]
 
 
-def test_lanes_agree_with_a_plain_look_at_all_messages(store: SqliteMessageStore) -> None:
-    """After thousands of random changes, what may go is what a full look says."""
+def test_lanes_agree_with_a_plain_look_at_all_messages(store: Store) -> None:
+    """After many random changes, what may go is what a full look says."""
     rng = random.Random(7)
     known: dict[str, tuple[str, bool, Status, int]] = {}
-    for number in range(1, 1_500):
+    for number in range(1, 1_500 if isinstance(store, SqliteMessageStore) else 300):
         if rng.random() < 0.5 or not known:
             one = message(number, rng.choice("abcdefgh"), is_urgent=rng.random() < 0.1)
             status = rng.choice([Status.QUEUED] * 5 + [Status.MUTED])
@@ -162,9 +194,7 @@ def test_lanes_agree_with_a_plain_look_at_all_messages(store: SqliteMessageStore
         assert due(store, now) == [name[4:8] for name in heads]
 
 
-def test_a_receipt_finds_its_message(
-    store: SqliteMessageStore, reader: SqliteMessageReader
-) -> None:
+def test_a_receipt_finds_its_message(store: Store, reader: Reader) -> None:
     """Delivered and failed are written; later contradictions are not believed."""
     rows = [message(1, "a"), message(2, "b")]
     store.plan(queued(*rows), cursor=1, now_ms=NOW)
@@ -178,9 +208,7 @@ def test_a_receipt_finds_its_message(
     assert store.note_receipt("email", Receipt("A1", Status.FAILED), NOW) is None
 
 
-def test_a_receipt_that_comes_first_waits(
-    store: SqliteMessageStore, reader: SqliteMessageReader
-) -> None:
+def test_a_receipt_that_comes_first_waits(store: Store, reader: Reader) -> None:
     """It is applied when its message is noted as sent, and forgotten when it never is."""
     one = message(1)
     store.plan(queued(one), cursor=1, now_ms=NOW)
@@ -192,9 +220,7 @@ def test_a_receipt_that_comes_first_waits(
     assert store.forget_receipts(NOW + 1) == 1
 
 
-def test_a_receipt_for_an_earlier_copy(
-    store: SqliteMessageStore, reader: SqliteMessageReader
-) -> None:
+def test_a_receipt_for_an_earlier_copy(store: Store, reader: Reader) -> None:
     """A replayed message is not failed by the receipt of its first copy, but may be delivered."""
     one = message(1)
     store.plan(queued(one), cursor=1, now_ms=NOW)
@@ -208,7 +234,7 @@ def test_a_receipt_for_an_earlier_copy(
     assert [row.status for row in reader.messages()] == [Status.DELIVERED]
 
 
-def test_a_challenge_that_no_message_can_bring_is_told_once(store: SqliteMessageStore) -> None:
+def test_a_challenge_that_no_message_can_bring_is_told_once(store: Store) -> None:
     """Only when all its messages are given up, by a try or a receipt; and until it was told."""
     rows = [message(1, "a", challenge="chg_1"), message(2, "b", challenge="chg_1")]
     store.plan(queued(*rows), cursor=1, now_ms=NOW)
@@ -220,7 +246,7 @@ def test_a_challenge_that_no_message_can_bring_is_told_once(store: SqliteMessage
     assert store.undeliverable(10) == []
 
 
-def test_a_challenge_whose_messages_were_never_to_go(store: SqliteMessageStore) -> None:
+def test_a_challenge_whose_messages_were_never_to_go(store: Store) -> None:
     """One held back beside one that waits is hope; all of them held back is none."""
     rows = [message(1, "a", challenge="chg_1"), message(2, "b", challenge="chg_1")]
     store.plan([Planned(rows[0], Status.HELD_BACK), Planned(rows[1])], cursor=1, now_ms=NOW)
@@ -231,22 +257,30 @@ def test_a_challenge_whose_messages_were_never_to_go(store: SqliteMessageStore) 
     assert [one.challenge for one in store.undeliverable(10)] == ["chg_2"]
 
 
-def test_inbound_messages_are_carried_out_once(store: SqliteMessageStore, tmp_path: Path) -> None:
-    """Taken twice is once; answered with its reply in one transaction; then it is blanked."""
+def test_inbound_messages_are_carried_out_once(store: Store) -> None:
+    """Taken twice is once; answered with its reply in one transaction."""
     assert store.take_in(IN)
     assert not store.take_in(IN)
     assert store.unanswered(10) == [IN]
+    assert store.waiting_inbound() == 1
     reply = message(9, event_id="", kind="reply")
     store.answered(IN.id, Planned(reply), NOW)
     assert store.unanswered(10) == []
+    assert store.waiting_inbound() == 0
     assert not store.take_in(IN)
     assert due(store) == ["0009"]
-    with sqlite3.connect(tmp_path / FILE_NAME) as file:
-        assert file.execute("select sender, body from inbound").fetchall() == [("", "")]
-    file.close()
 
 
-def test_budgets_count_within_their_time(store: SqliteMessageStore) -> None:
+def test_what_was_answered_is_blanked(file: SqliteMessageStore, tmp_path: Path) -> None:
+    """Nobody's number and words stay longer than they are needed."""
+    file.take_in(IN)
+    file.answered(IN.id, None, NOW)
+    with sqlite3.connect(tmp_path / FILE_NAME) as look:
+        assert look.execute("select sender, body from inbound").fetchall() == [("", "")]
+    look.close()
+
+
+def test_budgets_count_within_their_time(store: Store) -> None:
     """What was spent since an instant; a clock that steps back gives nothing back."""
     store.spend(["a", "a", "b"], NOW)
     store.spend(["a"], NOW + 2_000)
@@ -258,9 +292,7 @@ def test_budgets_count_within_their_time(store: SqliteMessageStore) -> None:
     assert store.spent("a", 0) == 1
 
 
-def test_all_of_a_transaction_or_nothing(
-    store: SqliteMessageStore, reader: SqliteMessageReader
-) -> None:
+def test_all_of_a_transaction_or_nothing(store: Store, reader: Reader) -> None:
     """A fault in the middle leaves messages, cursor, budgets and counts as they were."""
 
     def break_off() -> None:
@@ -278,21 +310,19 @@ def test_all_of_a_transaction_or_nothing(
     assert reader.backlog() == {("sms", Status.QUEUED): 1}
 
 
-def test_a_store_that_cannot_write_says_so(store: SqliteMessageStore, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_says_so(file: SqliteMessageStore, tmp_path: Path) -> None:
     """Another program's lock is told as `StoreUnavailableError`, and nothing changed."""
-    store._execute("pragma busy_timeout = 10")
+    file._execute("pragma busy_timeout = 10")
     other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     other.execute("begin immediate")
     with pytest.raises(StoreUnavailableError):
-        store.plan(queued(message(1)), cursor=1, now_ms=NOW)
+        file.plan(queued(message(1)), cursor=1, now_ms=NOW)
     other.execute("rollback")
     other.close()
-    assert store.plan(queued(message(1)), cursor=1, now_ms=NOW) == 1
+    assert file.plan(queued(message(1)), cursor=1, now_ms=NOW) == 1
 
 
-def test_it_reads_in_every_direction(
-    store: SqliteMessageStore, reader: SqliteMessageReader
-) -> None:
+def test_it_reads_in_every_direction(store: Store, reader: Reader) -> None:
     """By event, card, status and channel; newest first; both bounds as in the main store."""
     rows = [message(n, f"l{n}", card_key=bytes([n % 3]) * 16) for n in range(1, 31)]
     store.plan(queued(*rows), cursor=1, now_ms=NOW)
@@ -314,9 +344,7 @@ def test_it_reads_in_every_direction(
     assert store.waiting("email") == (0, 0)
 
 
-def test_what_is_over_and_old_is_forgotten(
-    store: SqliteMessageStore, reader: SqliteMessageReader
-) -> None:
+def test_what_is_over_and_old_is_forgotten(store: Store, reader: Reader) -> None:
     """Messages that wait, and young ones, stay; the counts follow."""
     rows = [message(n, f"l{n}") for n in range(1, 6)]
     store.plan(queued(*rows), cursor=1, now_ms=NOW)
@@ -330,7 +358,7 @@ def test_what_is_over_and_old_is_forgotten(
     assert store.take_in(IN)
 
 
-def test_a_clock_that_was_set_back_holds_nobody_up(store: SqliteMessageStore) -> None:
+def test_a_clock_that_was_set_back_holds_nobody_up(store: Store) -> None:
     """A next try in a far future comes nearer."""
     one = message(1)
     store.plan(queued(one), cursor=1, now_ms=NOW)
@@ -340,7 +368,7 @@ def test_a_clock_that_was_set_back_holds_nobody_up(store: SqliteMessageStore) ->
     assert due(store, NOW + 900) == ["0001"]
 
 
-def test_what_waits_for_days_is_found(store: SqliteMessageStore) -> None:
+def test_what_waits_for_days_is_found(store: Store) -> None:
     """Oldest first; a replay begins anew."""
     rows = [message(n, f"l{n}") for n in range(1, 4)]
     for n, one in enumerate(rows):
@@ -351,17 +379,22 @@ def test_what_waits_for_days_is_found(store: SqliteMessageStore) -> None:
     assert [one.message.id for one in found] == [rows[1].id]
 
 
-def test_it_is_all_there_after_opening_again(tmp_path: Path) -> None:
+def test_it_is_all_there_after_opening_again(open_store: Callable[[], Store]) -> None:
     """Closing and opening changes nothing."""
-    first = SqliteMessageStore(tmp_path)
+    first = open_store()
     first.plan(queued(message(1)), cursor=3, now_ms=NOW)
     first.take_in(IN)
-    first.close()
-    again = SqliteMessageStore(tmp_path)
+    again = open_store()
     assert again.cursor() == 3
     assert due(again) == ["0001"]
     assert again.unanswered(1) == [IN]
-    again.close()
+
+
+def test_a_file_is_left_in_one_piece(tmp_path: Path) -> None:
+    """Whoever closes it last leaves nothing beside it."""
+    first = SqliteMessageStore(tmp_path)
+    first.plan(queued(message(1)), cursor=3, now_ms=NOW)
+    first.close()
     reader = SqliteMessageReader(tmp_path / FILE_NAME)
     assert len(reader.messages()) == 1
     reader.close()

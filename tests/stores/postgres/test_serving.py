@@ -59,35 +59,41 @@ def test_it_serves_and_tells_people(program: Program, database: str, receiver: R
 def test_the_database_may_be_told_by_the_environment(
     program: Program, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that no password stands on a command line; nothing is kept in the data directory."""
+    """No password on a command line, no card in the data directory; and no messages, if wanted."""
     monkeypatch.setenv("ZHIWEI_DATABASE", database)
     key = program.key("issuer")
-    with program.serving() as doors, Issuer(doors, key) as bank:
+    with program.serving("--without-messages") as doors, Issuer(doors, key) as bank:
         bank.card()
+        assert bank.metric("zhiwei_messaging_up") == 0
     with psycopg.connect(database) as connection:
         assert connection.execute("select count(*) from card_state").fetchone() == (1,)
     assert not (program.data / "zhiwei.db").exists()
 
 
 def test_two_servers_serve_the_same_card(
-    program: Program, database: str, request: pytest.FixtureRequest
+    program: Program, database: str, receiver: Receiver, request: pytest.FixtureRequest
 ) -> None:
-    """What one decided, the other knows at once; only one of them may tell people."""
+    """What one decided, the other knows at once; both tell people, each event once, in order."""
     key = program.key("issuer")
     words = ("--test-mode", "--database", database)
     with program.serving(*words) as doors, Issuer(doors, key) as bank:
+        bank.subscribe(receiver.url)
         card = bank.card()
         other: Program = request.getfixturevalue("beside")
-        addresses = ("--http", "127.0.0.1:0", "--iso8583", "127.0.0.1:0")
-        done = other.run("serve", "--data", str(other.data), *words, *addresses)
-        assert done.returncode == 3
-        assert b"start this one with --without-messages" in done.stderr
-        with other.serving(*words, "--without-messages") as there, Issuer(there, key) as branch:
-            for one, two in ((bank, branch), (branch, bank)):
+        with other.serving(*words) as there, Issuer(there, key) as branch:
+            for one, two in [(bank, branch), (branch, bank)] * 5:
                 one.call("POST", f"/v1/cards/{card}/stop", {"source": "issuer"})
                 two.call("DELETE", f"/v1/cards/{card}/stop")
-            kinds = [event["type"] for event in branch.call("GET", "/v1/events")["data"]]
-            assert kinds[:4] == ["stop_lifted", "stop_placed"] * 2
+            events = branch.call("GET", "/v1/events?limit=100")["data"]
+            assert [event["type"] for event in events][:4] == ["stop_lifted", "stop_placed"] * 2
+            until(lambda: len(set(receiver.told)) >= len(events))
+            shown = branch.call("GET", "/v1/messages?limit=100")["data"]
+            assert {one["event"] for one in shown} == {event["id"] for event in events}
+        # The one that is left goes on alone.
+        bank.call("POST", f"/v1/cards/{card}/stop", {"source": "issuer"})
+        events = bank.call("GET", "/v1/events?limit=100")["data"]
+        until(lambda: len(set(receiver.told)) >= len(events))
+        assert receiver.told == [event["id"] for event in reversed(events)]
 
 
 def test_a_wrong_database_ends_the_start(program: Program, cluster: Cluster) -> None:

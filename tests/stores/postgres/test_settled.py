@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import psycopg
@@ -12,7 +11,7 @@ import pytest
 from tests.stores.cases import NOON, STEP, daily_limit, done, key_of, registration
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.postgres.address import Address
-from zhiwei.stores.postgres.settled import MessagesElsewhereError, SettledEvents
+from zhiwei.stores.postgres.settled import SettledEvents
 from zhiwei.stores.postgres.store import PostgresStore
 
 #: An event that is written and not committed yet.
@@ -74,32 +73,37 @@ def test_a_new_outbox_is_empty(database: str, events: SettledEvents) -> None:
     assert events.events(after=5) == []
 
 
-def wait_for_nobody(database: str) -> None:
-    """PostgreSQL ends a session a moment after it was told to."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        for _ in range(6000):
-            held = "select count(*) from pg_locks where locktype = 'advisory'"
-            if connection.execute(held).fetchone() == (0,):
-                return
-            time.sleep(0.01)
-    raise AssertionError("somebody holds the lock")
+def test_several_look_beside_each_other(
+    database: str, store: PostgresStore, events: SettledEvents
+) -> None:
+    """Each sees every event; what one of them has planned is settled for the others too."""
+    other = SettledEvents(Address(database), store.reader())
+    done(store.transact([daily_limit(1, 700)], STEP, NOON))
+    last = events.events()[0].position
+    assert [row.position for row in other.events()] == [row.position for row in events.events()]
+    with psycopg.connect(database) as stranger:
+        stranger.execute(WRITE, (key_of(9), NOON))
+        done(store.transact([daily_limit(1, 600)], STEP, NOON))
+        assert other.events()[0].position == last
+        planned = store.reader().events()[0].position
+        with psycopg.connect(database) as teller:
+            teller.execute("update message_cursor set position = %s", (planned,))
+        assert other.events()[0].position == planned
+    other.close()
 
 
-def test_one_alone_tells_people(database: str, store: PostgresStore, events: SettledEvents) -> None:
-    """A second one is refused; when the first lost its connection, whoever comes first has it."""
-    address = Address(database)
-    with pytest.raises(MessagesElsewhereError):
-        SettledEvents(address, store.reader())
+def test_a_lost_connection_is_made_anew(
+    database: str, store: PostgresStore, events: SettledEvents
+) -> None:
+    """It says so once, and begins anew with what is settled now."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(
-            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
         )
-    wait_for_nobody(database)
-    other = SettledEvents(address, store.reader())
     with pytest.raises(StoreUnavailableError):
         events.events()
-    with pytest.raises(StoreUnavailableError, match="another server"):
-        events.events()
-    other.close()
-    wait_for_nobody(database)
-    assert events.events() != []
+    events._begin()
+    assert [row.position for row in events.events()] == [
+        row.position for row in store.reader().events()
+    ]

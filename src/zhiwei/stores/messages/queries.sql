@@ -154,6 +154,10 @@ on conflict (id) do nothing;
 -- Those that were not carried out yet, oldest first.
 select id, sender, body, received_ms from inbound where answered_ms = 0 order by position limit ?;
 
+-- name: waiting_inbound
+-- How many those are.
+select count(*) from inbound where answered_ms = 0;
+
 -- name: answer_inbound
 -- It was carried out.
 update inbound set answered_ms = ?, sender = '', body = '' where id = ?;

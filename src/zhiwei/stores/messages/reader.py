@@ -9,10 +9,10 @@ from typing import Any, Final, final
 
 from zhiwei.messaging.model import Status, Tracked
 from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.coding.message import tracked_of
 from zhiwei.stores.files.reading import ThreadConnections
 from zhiwei.stores.messages.connection import open_reader
 from zhiwei.stores.messages.queries import QUERIES
-from zhiwei.stores.messages.rows import tracked_of
 
 
 @final

@@ -15,10 +15,10 @@ from typing import Final, final
 
 from zhiwei.messaging.model import Change, Inbound, Message, Planned, Receipt, Status, Tracked
 from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.coding.message import row_of, tracked_of
 from zhiwei.stores.messages.connection import FILE_NAME, open_writer
 from zhiwei.stores.messages.queries import QUERIES
 from zhiwei.stores.messages.reader import SqliteMessageReader
-from zhiwei.stores.messages.rows import row_of, tracked_of
 
 #: Budgets are counted by the second; it is told as if it all had happened at its begin.
 _SECOND_MS: Final = 1_000
@@ -87,6 +87,13 @@ class SqliteMessageStore:
             raise
         finally:
             self._is_together = False
+
+    def renew(self) -> None:
+        """Nothing to do: nobody else writes this file."""
+
+    def take_cursor(self) -> int | None:
+        """The cursor; this teller is the only one."""
+        return self.cursor()
 
     def cursor(self) -> int:
         """Position of the last event that was planned."""
@@ -211,6 +218,12 @@ class SqliteMessageStore:
         """Inbound messages that were not answered yet, oldest first."""
         with self._looking():
             return [Inbound(*row) for row in self._execute(QUERIES["unanswered"], (limit,))]
+
+    def waiting_inbound(self) -> int:
+        """How many inbound messages were not answered yet."""
+        with self._looking():
+            count: int = self._execute(QUERIES["waiting_inbound"]).fetchone()[0]
+        return count
 
     def answered(self, inbound_id: str, reply: Planned | None, now_ms: int) -> None:
         """An inbound message was carried out; with its reply, in one transaction."""

@@ -31,6 +31,17 @@ TABLES: Final = (
     "event",
     "audit",
     "record",
+    "message_cursor",
+    "message_teller",
+    "message",
+    "message_lane",
+    "message_remote",
+    "message_early_receipt",
+    "message_tally",
+    "message_spending",
+    "message_inbound",
+    "message_sender",
+    "message_undeliverable",
 )
 _MARK: Final = "zhiwei_schema"
 #: A step that has to wait for a table has every decision behind it wait as well: it gives up after

@@ -323,9 +323,9 @@ where card_key = $1::bytea and position > $2::bigint order by number limit $3::b
 select position, card_key, version, body from event
 where card_key = $1::bytea and number = $2::bigint;
 
--- name: try_to_lead
--- Only one of all servers tells people what happened.
-select pg_try_advisory_lock(2054711145, 2);
+-- name: planned_position
+-- Events up to here were settled for whoever planned messages of them.
+select position from message_cursor;
 
 -- name: event_position
 -- The last position that was given to an event; 0 = none was.

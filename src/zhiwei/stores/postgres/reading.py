@@ -30,14 +30,22 @@ class ReadingConnections:
         self._is_open = True
 
     def rows(self, name: str, *values: object) -> list[tuple[Any, ...]]:
-        """Rows of a statement of `queries.sql`, each read for itself.
+        """Rows of a statement of `queries.sql`; see `run`.
+
+        Raises:
+            StoreUnavailableError: the database does not answer.
+        """
+        return self.run(QUERIES[name], *values)
+
+    def run(self, text: str, *values: object) -> list[tuple[Any, ...]]:
+        """Rows of a statement, read for itself.
 
         A connection that broke while nobody looked is replaced once.
 
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        statement = QUERIES[name].encode()
+        statement = text.encode()
         with self._one() as held:
             for is_last in (False, True):
                 try:

@@ -5,7 +5,9 @@ from 9 would never see it. So a position is shown only when every transaction th
 or one before it is over: the last position given is read, then a transaction number is taken, and
 when no transaction below that number is left, all those positions are settled.
 
-The connection holds a lock of the database's: two servers that tell people would tell them twice.
+Any number of servers may look, each on a connection of its own. What one of them has planned was
+settled when it looked, so the cursor of messages is settled for everybody: a server that looks a
+moment later must not think that there are fewer events than were planned.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from typing import Any, Final, final
 
 import psycopg
 
-from zhiwei.core.errors import ZhiweiError
 from zhiwei.ports import EventRow, StoreUnavailableError
 from zhiwei.stores.postgres.address import Address
 from zhiwei.stores.postgres.queries import QUERIES
@@ -26,31 +27,26 @@ _BEGIN_SECONDS: Final = 20.0
 _BEGIN_PAUSE_SECONDS: Final = 0.01
 
 
-class MessagesElsewhereError(ZhiweiError):
-    """another server sends the messages of this database; start this one with --without-messages"""
-
-
 @final
 class SettledEvents:
     """Reads events in an order in which none can be missed; one thread at a time."""
 
     def __init__(self, address: Address, reader: PostgresReader) -> None:
-        """Take the lock.
+        """Connect, and wait until what is being written now is over.
 
         Raises:
-            MessagesElsewhereError: another server has it.
             StoreUnavailableError: the database does not answer.
         """
         self._address: Final = address
         self._reader: Final = reader
-        self._connection: psycopg.Connection[Any] | None = self._leading()
+        self._connection: psycopg.Connection[Any] | None = None
         self._settled = 0
         #: Last position given, and the transaction number that was taken after it.
         self._pending: tuple[int, int] | None = None
         self._begin()
 
     def close(self) -> None:
-        """Let another server tell people."""
+        """Let go of the connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -59,7 +55,7 @@ class SettledEvents:
         """Settled events by position in the outbox, newest first; see `ports.Reader`.
 
         Raises:
-            StoreUnavailableError: the database does not answer, or another server took over.
+            StoreUnavailableError: the database does not answer.
         """
         self._look()
         if not after:
@@ -85,37 +81,28 @@ class SettledEvents:
 
     def _look(self) -> None:
         """Find out up to where everything is settled now."""
+        self._settled = max(self._settled, self._one("planned_position"))
         if self._pending is None:
             given = self._one("event_position")
-            if given == self._settled:
+            if given <= self._settled:
                 return
             self._pending = (given, self._one("next_transaction"))
         position, transaction = self._pending
         if self._one("oldest_transaction") >= transaction:
-            self._settled = position
+            self._settled = max(self._settled, position)
             self._pending = None
 
     def _one(self, name: str) -> int:
-        """The one number that a statement gives, on the connection that holds the lock."""
+        """The one number that a statement gives, on a connection to the primary."""
         try:
             if self._connection is None:
-                self._connection = self._leading()
+                self._connection = self._address.open_for_reading()
             row = self._connection.execute(QUERIES[name].encode()).fetchone()
-        except MessagesElsewhereError as error:
-            raise StoreUnavailableError(str(error)) from error
         except psycopg.Error as error:
-            # With the connection the lock is gone; it is taken again before anything is told.
+            # The next one may lead to another primary, which may not have got as far.
             self.close()
+            self._settled = 0
             self._pending = None
             first = str(error).partition("\n")[0]
             raise StoreUnavailableError(f"it cannot be read: {first}") from error
         return 0 if row is None else int(row[0])
-
-    def _leading(self) -> psycopg.Connection[Any]:
-        """A connection that holds the lock."""
-        connection = self._address.open_for_reading()
-        row = connection.execute(QUERIES["try_to_lead"].encode()).fetchone()
-        if row is None or not row[0]:
-            connection.close()
-            raise MessagesElsewhereError
-        return connection

@@ -46,7 +46,7 @@ _log: Final = structlog.get_logger()
 #: How often a batch is begun anew after something that wrote nothing.
 _TRIES: Final = 4
 _SETTLE_PAUSE_SECONDS: Final = 0.1
-_MESSAGING_CONNECTIONS: Final = 3
+_MESSAGING_CONNECTIONS: Final = 6
 
 #: Card, version, instant of filing and hash of one entry of a batch.
 Probe: TypeAlias = "tuple[bytes, int, int, bytes]"

@@ -1,4 +1,4 @@
-"""Rows of the table `message` as values, and back."""
+"""Rows of the table `message` as values, and back; the columns are the same in every store."""
 
 from __future__ import annotations
 

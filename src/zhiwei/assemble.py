@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import structlog
 
+from zhiwei.assemble_access import open_keyring
 from zhiwei.assemble_faces import Faces
 from zhiwei.assemble_store import OnProgress, open_main_store
 from zhiwei.clock import Clock, ManualClock, SystemClock
@@ -47,7 +48,6 @@ from zhiwei.gateways.response_codes import ResponseCodes
 from zhiwei.gateways.response_codes import load as load_response_codes
 from zhiwei.guardian import guardian_under
 from zhiwei.http_thread import HttpThread
-from zhiwei.keyring import Keyring
 from zhiwei.messaging.settings import MessagesFileError, MessagingSettings, load_messages
 from zhiwei.messaging_process.house_side import MessagingSeries, answers_of, calls_of
 from zhiwei.messaging_process.orders import Orders
@@ -148,8 +148,10 @@ async def run_house(
         stack.callback(messaging.stop)
         main = open_main_store(options.data_dir, options.database, on_progress)
         stack.push_async_callback(main.store.close)
-        faces = Faces(options.data_dir, options.faces_file, delivery, clock)
+        faces = Faces(options.data_dir, options.faces_file, delivery, clock, options.database)
         stack.callback(faces.close)
+        keyring = open_keyring(options.data_dir, options.database)
+        stack.callback(keyring.close)
         messages = SqliteMessageReader(options.data_dir / MESSAGES_NAME)
         reader = main.reader
         vault = _vault_of_these_data(options, reader)
@@ -167,7 +169,8 @@ async def run_house(
             submit=entry.submit,
             keep=entry.keep,
             reader=reader,
-            find_key=Keyring(options.data_dir).find,
+            find_key=keyring.find,
+            asks_for_keys=bool(options.database),
             in_force=standing.now,
             clock=clock,
             vault=vault,

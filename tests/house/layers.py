@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "assemble_messaging": EVERYTHING,
     "assemble_store": EVERYTHING,
     "assemble_faces": EVERYTHING,
+    "assemble_access": EVERYTHING,
     "messaging_process": EVERYTHING,
     "cli": EVERYTHING,
     "__main__": EVERYTHING,

@@ -276,6 +276,8 @@ class House:
     metrics: CollectorRegistry
     #: Empty while the house takes work; else why not, in a few words.
     unready: Callable[[], str]
+    #: `find_key` asks a database and may wait, so it is called off the loop.
+    asks_for_keys: bool = False
     #: What the store promises less than it should, in sentences; shown by `/readyz`.
     weaknesses: tuple[str, ...] = ()
     #: The clock once more where it can be set (`--test-mode`); None = real time.

@@ -42,6 +42,7 @@ class Keyring:
         self._path: Final = data_dir / FILE_NAME
         self._local: Final = threading.local()
         self._all: Final[list[sqlite3.Connection]] = []
+        self._is_open = True
         try:
             # The file is made readable to its owner only, before anything is written into it.
             self._path.touch(mode=0o600)
@@ -97,6 +98,7 @@ class Keyring:
 
     def close(self) -> None:
         """Close every connection; to be called when no thread asks any more."""
+        self._is_open = False
         for connection in self._all:
             connection.close()
 
@@ -114,6 +116,8 @@ class Keyring:
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if not self._is_open:
+            raise KeyringError("the keys were closed")
         if connection is None:
             connection = self._local.connection = self._open()
             self._all.append(connection)

@@ -12,7 +12,7 @@ import pytest
 from tests.stores.cluster import Cluster
 from tests.stores.faces.test_faces import CODE, NOW, OPERATOR, SESSION
 from zhiwei.core.errors import ZhiweiError
-from zhiwei.ports import ApiKey, StoreUnavailableError
+from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.postgres import bounded
 from zhiwei.stores.postgres.access.faces import PostgresFaceStore
 from zhiwei.stores.postgres.access.keyring import PostgresKeyring
@@ -186,13 +186,3 @@ def test_without_a_server_it_is_said_so(cluster: Cluster) -> None:
     """In one line."""
     with pytest.raises(ZhiweiError, match='database "nowhere" does not exist'):
         PostgresKeyring(cluster.url("nowhere"))
-
-
-def test_a_key_whose_id_is_taken_is_refused(database: str) -> None:
-    """The first one stays."""
-    with closing(PostgresKeyring(database)) as keyring:
-        first = ApiKey("key_1", 1, "0" * 64, "issuer", "", "核心")
-        keyring.add(first)
-        with pytest.raises(StoreUnavailableError):
-            keyring.add(ApiKey("key_1", 2, "1" * 64, "operator"))
-        assert keyring.all() == [first]

@@ -54,7 +54,7 @@ from zhiwei.messaging_process.orders import Orders
 from zhiwei.messaging_process.parent import MessagingProcess
 from zhiwei.metrics import Metrics
 from zhiwei.policy_file import load_policy, stored_text
-from zhiwei.ports import KeyCheck, PolicyText, Reader
+from zhiwei.ports import KeyCheck, PolicyText, Reader, Record, Step
 from zhiwei.process_link.calls import Handler
 from zhiwei.services import JUDGES
 from zhiwei.services.security_checkup import Device, Mode, document, examine, history_of
@@ -150,16 +150,13 @@ async def run_house(
         stack.push_async_callback(main.store.close)
         faces = Faces(options.data_dir, options.faces_file, delivery, clock, options.database)
         stack.callback(faces.close)
-        keyring = open_keyring(options.data_dir, options.database)
-        stack.callback(keyring.close)
+        keyring = stack.enter_context(open_keyring(options.data_dir, options.database))
         messages = SqliteMessageReader(options.data_dir / MESSAGES_NAME)
         reader = main.reader
         vault = _vault_of_these_data(options, reader)
         standing = _Standing(in_force_of(reader, *files))
-        step = guardian_under(standing.now().policy).step
-        engine = Engine(main.store, step, clock, metrics, lanes=main.lanes)
-        await _keep_key_check(engine, reader, vault, clock.now_ms())
-        await _keep_policy(engine, reader, standing.now().policy, clock.now_ms())
+        engine = Engine(main.store, standing.step(), clock, metrics, lanes=main.lanes)
+        await _keep_what_holds(engine, reader, vault, standing.now().policy, clock.now_ms())
         door = _door(options, standing.now(), vault.card_key, metrics)
         standing.moves(engine, door, messaging)
         entry = ThreadEntry(engine, asyncio.get_running_loop())
@@ -265,10 +262,13 @@ class _Standing:
         """What is in force."""
         return self._now
 
+    def step(self) -> Step:
+        """How commands are carried out under what is in force now."""
+        return guardian_under(self._now.policy).step
+
     def rehearse(self, state: CardState, command: Command, at_ms: int) -> Result:
         """What a command would do to a file at an instant; nothing is written."""
-        step = guardian_under(self._now.policy).step
-        return step(state, NOTHING_RELATED, command, at_ms)
+        return self.step()(state, NOTHING_RELATED, command, at_ms)
 
     def switch(self, new: InForce) -> None:
         """Put another version in force; no decision is made meanwhile, since this does not wait."""
@@ -374,11 +374,17 @@ async def _serve(
                 await idler
 
 
-async def _keep_policy(engine: Engine, reader: Reader, policy: Policy, now_ms: int) -> None:
-    """Keep the policy with the decisions that will be made under it."""
+async def _keep_what_holds(
+    engine: Engine, reader: Reader, vault: Vault, policy: Policy, now_ms: int
+) -> None:
+    """Keep the policy with the decisions under it, and which key the data are made with."""
+    records: list[Record] = []
+    if reader.record(KeyCheck, _KEY_CHECK) is None:
+        records.append(KeyCheck(_KEY_CHECK, now_ms, _check_of(vault)))
     if reader.record(PolicyText, policy.version) is None:
-        record = PolicyText(policy.version, now_ms, stored_text(policy))
-        await engine.keep([record], [], Actor("server", Via.CLI, is_staff=True))
+        records.append(PolicyText(policy.version, now_ms, stored_text(policy)))
+    if records:
+        await engine.keep(records, [], Actor("server", Via.CLI, is_staff=True))
 
 
 def _vault_of_these_data(options: Options, reader: Reader) -> Vault:
@@ -397,13 +403,6 @@ def _vault_of_these_data(options: Options, reader: Reader) -> Vault:
     if known is not None and known.check != _check_of(vault):
         raise WrongKeyError(f"the key in `{path}` is not the one that these data were made with")
     return vault
-
-
-async def _keep_key_check(engine: Engine, reader: Reader, vault: Vault, now_ms: int) -> None:
-    """Remember which key the data are made with."""
-    if reader.record(KeyCheck, _KEY_CHECK) is None:
-        record = KeyCheck(_KEY_CHECK, now_ms, _check_of(vault))
-        await engine.keep([record], [], Actor("server", Via.CLI, is_staff=True))
 
 
 def _check_of(vault: Vault) -> str:

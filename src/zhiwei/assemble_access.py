@@ -5,7 +5,8 @@ Light, since the command line opens them for a row or two.
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
     from zhiwei.web.sign_in.model import FaceStore
 
 
-def open_keyring(data_dir: Path, database: str = "") -> KeyStore:
+@contextmanager
+def open_keyring(data_dir: Path, database: str = "") -> Iterator[KeyStore]:
     """The API keys in the database of a URL, or, where that is empty, in the data directory.
 
     Raises:
         DriverMissingError: psycopg is not installed.
         ZhiweiError: they cannot be opened; the message says why and what to do.
     """
+    with closing(_keyring(data_dir, database)) as keyring:
+        yield keyring
+
+
+def _keyring(data_dir: Path, database: str) -> KeyStore:
     if not database:
         return Keyring(data_dir)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -45,7 +44,7 @@ def create(
     if not database:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
     record, text = new_key(name, subject, label, SystemClock().now_ms())
-    with closing(open_keyring(data, database)) as keyring:
+    with open_keyring(data, database) as keyring:
         keyring.add(record)
     typer.echo(json.dumps({"id": record.id, "scope": scope, "key": text}) if as_json else text)
 
@@ -58,7 +57,7 @@ def list_keys(
 
     Example: `zhiwei keys list --data ./data`
     """
-    with closing(open_keyring(data, database)) as keyring:
+    with open_keyring(data, database) as keyring:
         found = keyring.all()
     for key in found:
         document = _document(key)
@@ -79,7 +78,7 @@ def revoke(
 
     Example: `zhiwei keys revoke key_… --data ./data`
     """
-    with closing(open_keyring(data, database)) as keyring:
+    with open_keyring(data, database) as keyring:
         is_revoked = keyring.revoke(key_id, SystemClock().now_ms())
     if not is_revoked:
         raise NoSuchKeyError(f"`{key_id[:40]}` is no key of these data, or was revoked")

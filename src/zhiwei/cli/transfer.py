@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
@@ -91,7 +91,7 @@ async def _take_in(source: IO[str], data: Path, database: str, *, as_json: bool)
     try:
         with (
             on_progress("importing") as progress,
-            closing(open_keyring(data, database)) as keyring,
+            open_keyring(data, database) as keyring,
         ):
             tally = await fill(source, store, keyring, progress)
     finally:

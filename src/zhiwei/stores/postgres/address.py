@@ -8,7 +8,7 @@ import psycopg
 from psycopg import conninfo
 
 from zhiwei.ports import StoreUnavailableError
-from zhiwei.stores.postgres.bounded import BoundedConnection
+from zhiwei.stores.postgres.bounded import bound_waits
 from zhiwei.stores.postgres.faults import BadDatabaseUrlError
 
 SCHEMES: Final = ("postgresql://", "postgres://")
@@ -155,10 +155,10 @@ class Address:
             StoreUnavailableError: there is none.
         """
         try:
-            connection = BoundedConnection.connect(
+            connection = psycopg.connect(
                 self._text, autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=2
             )
-            connection.add_notice_handler(connection.note)
+            bound_waits(connection)
             for statement in _SMALL_SESSION:
                 connection.execute(statement.encode(), prepare=False)
         except (psycopg.Error, OSError) as error:

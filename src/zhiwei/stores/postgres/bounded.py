@@ -1,4 +1,4 @@
-"""Bounded: a connection of a thread that may wait, but not for ever, and that takes no warning."""
+"""Bounded: connections of threads that may wait, but not for ever."""
 
 from __future__ import annotations
 
@@ -16,28 +16,18 @@ T = TypeVar("T")
 ANSWER_SECONDS: Final = 5.0
 
 
-class BoundedConnection(psycopg.Connection[Any]):
-    """Gives up an answer that does not come in time, and remembers what the server warned of.
+def bound_waits(connection: psycopg.Connection[Any]) -> None:
+    """Have a connection give up an answer that does not come in time; it is of no use then.
 
     PostgreSQL itself bounds statements, but no commit: one whose standbys are gone would hold the
-    thread, and with some of them every page.
+    thread, and with some of them every page. Statements raise psycopg.OperationalError.
     """
+    wait = connection.wait
 
-    #: What was warned of since the last transaction began; a commit with a warning is in doubt.
-    warned: str = ""
+    def bounded(work: PQGen[T], *words: Any, **named: Any) -> T:  # noqa: ANN401 - passed on
+        return wait(_in_time(work, ANSWER_SECONDS), *words, **named)
 
-    def wait(self, gen: PQGen[T], *words: Any, **named: Any) -> T:  # noqa: ANN401 - passed on
-        """Wait for an answer.
-
-        Raises:
-            psycopg.OperationalError: it did not come in time; the connection is of no use any more.
-        """
-        return super().wait(_in_time(gen, ANSWER_SECONDS), *words, **named)
-
-    def note(self, told: psycopg.errors.Diagnostic) -> None:
-        """Take in what the server says beside its answers."""
-        if told.severity_nonlocalized == "WARNING":
-            self.warned = told.message_primary or "a warning"
+    connection.wait = bounded  # type: ignore[assignment, method-assign]  # the driver offers no other way
 
 
 def _in_time(work: PQGen[T], seconds: float) -> Generator[Any, Any, T]:

@@ -14,7 +14,6 @@ import psycopg
 
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.postgres.address import Address
-from zhiwei.stores.postgres.bounded import BoundedConnection
 from zhiwei.stores.postgres.opening import made_ready
 from zhiwei.stores.postgres.reading import Held, ReadingConnections, kept_text
 
@@ -115,13 +114,21 @@ class WritingConnections:
         """One try."""
         connection = self._begun(held, is_flushed=is_flushed)
         result = work(Statements(connection, self._queries))
+        warned: list[str] = []
+
+        def note(told: psycopg.errors.Diagnostic) -> None:
+            if told.severity_nonlocalized == "WARNING":
+                warned.append(told.message_primary or "")
+
+        connection.add_notice_handler(note)
         connection.execute(b"commit", prepare=False)
-        if connection.warned:
+        connection.remove_notice_handler(note)
+        if warned:
             # A wait for a standby that was cancelled is a success with a warning.
-            raise StoreUnavailableError(f"it may not have been kept: {connection.warned}")
+            raise StoreUnavailableError(f"it may not have been kept: {warned[0]}")
         return result
 
-    def _begun(self, held: Held, *, is_flushed: bool) -> BoundedConnection:
+    def _begun(self, held: Held, *, is_flushed: bool) -> psycopg.Connection[Any]:
         """A connection on which a transaction has begun.
 
         One that broke while nobody looked is replaced; nothing has happened on it yet.
@@ -130,8 +137,6 @@ class WritingConnections:
             if held.connection is None:
                 held.connection = self._pool.opened()
             connection = held.connection
-            assert isinstance(connection, BoundedConnection), "the pool opens no other"
-            connection.warned = ""
             try:
                 connection.execute(_BEGIN, prepare=False)
                 if not is_flushed:

@@ -171,12 +171,12 @@ def test_texts_that_postgresql_cannot_keep(store: PostgresFaceStore) -> None:
 def test_the_tables_are_made_where_they_are_missing(
     kind: type[PostgresFaceStore | PostgresKeyring], cluster: Cluster
 ) -> None:
-    """Keys can be made before the first server starts; a newer schema is left alone."""
+    """Keys can be made before the first server starts; a newer finished schema is left alone."""
     name = cluster.new_database("template1")
     kind(cluster.url(name)).close()
     assert cluster.execute("select count(*) from api_key", name) == [(0,)]
     with psycopg.connect(cluster.url(name)) as connection:
-        connection.execute("update zhiwei_schema set number = 99")
+        connection.execute("update zhiwei_schema set number = 99, finished = 99")
     with pytest.raises(NewerSchemaError, match="99"):
         kind(cluster.url(name))
     cluster.drop(name)

@@ -85,6 +85,8 @@ _SMALL_SESSION: Final = (
     f"set statement_timeout = {_SMALL_MS}",
     f"set lock_timeout = {_LOCK_MS}",
     f"set idle_in_transaction_session_timeout = {_IDLE_MS}",
+    "set idle_session_timeout = 0",
+    _NO_TRANSACTION_LIMIT,
     _RAISE_COMMIT,
 )
 

@@ -16,6 +16,7 @@ from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.postgres.address import Address
 from zhiwei.stores.postgres.opening import made_ready
 from zhiwei.stores.postgres.reading import Held, ReadingConnections, kept_text
+from zhiwei.stores.postgres.steps import known_steps
 
 T = TypeVar("T")
 
@@ -64,7 +65,7 @@ class WritingConnections:
         """
         address = Address(url)
         with address.open_for_reading() as connection:
-            made_ready(connection)
+            made_ready(connection, known_steps())
         self._queries: Final = queries
         self._pool: Final = ReadingConnections(
             address, most, opened=address.open_for_small_writes, queries=queries

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import structlog
 
+from zhiwei.assemble_access import open_keyring
 from zhiwei.assemble_faces import Faces
 from zhiwei.assemble_messages import ShownMessages, open_message_reader
 from zhiwei.assemble_policy import Standing, keep_policy, policy_desk_of
@@ -47,7 +48,6 @@ from zhiwei.gateways.outgoing.signing import secret_bytes
 from zhiwei.gateways.response_codes import ResponseCodes
 from zhiwei.gateways.response_codes import load as load_response_codes
 from zhiwei.http_thread import HttpThread
-from zhiwei.keyring import Keyring
 from zhiwei.messaging.model import MessageReader
 from zhiwei.messaging.settings import MessagesFileError, MessagingSettings, load_messages
 from zhiwei.messaging_process.house_side import ImageReader, MessagingSeries, answers_of, calls_of
@@ -149,8 +149,9 @@ async def run_house(
         stack.callback(messaging.stop)
         main = open_main_store(options.data_dir, options.database, on_progress)
         stack.push_async_callback(main.store.close)
-        faces = Faces(options.data_dir, options.faces_file, delivery, clock)
+        faces = Faces(options.data_dir, options.faces_file, delivery, clock, options.database)
         stack.callback(faces.close)
+        keyring = stack.enter_context(open_keyring(options.data_dir, options.database))
         messages = open_message_reader(options.data_dir, options.database)
         reader = main.reader
         vault = _vault_of_these_data(options, reader)
@@ -165,7 +166,8 @@ async def run_house(
             submit=entry.submit,
             keep=entry.keep,
             reader=reader,
-            find_key=Keyring(options.data_dir).find,
+            find_key=keyring.find,
+            asks_for_keys=bool(options.database),
             in_force=standing.now,
             clock=clock,
             vault=vault,

@@ -1,4 +1,4 @@
-"""The wiring of the two faces: their file, their settings, and where people see them."""
+"""The wiring of the two faces: their store, their settings, and where people see them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Final, final
 import structlog
 from fastapi import FastAPI
 
+from zhiwei.assemble_access import open_face_store
 from zhiwei.clock import ManualClock, SystemClock
 from zhiwei.gateways.http.app import build_app
 from zhiwei.gateways.http.house import House
 from zhiwei.messaging.settings import MessagingSettings
 from zhiwei.ports import StoreUnavailableError
-from zhiwei.stores.faces import SqliteFaceStore
 from zhiwei.web.app import FaceParts, open_faces
 from zhiwei.web.sign_in.settings import FaceSettings, load_faces
 from zhiwei.web.sign_in.site import Site, site_at
@@ -37,17 +37,18 @@ class Faces:
         faces_file: Path | None,
         delivery: MessagingSettings,
         clock: ManualClock | SystemClock,
+        database: str = "",
     ) -> None:
-        """Read the settings and open the file of sessions.
+        """Read the settings and open the store of sessions, in the database if there is one.
 
         Raises:
             FacesFileError: faces.toml cannot be used.
-            StoreUnavailableError: the file cannot be opened.
+            StoreUnavailableError: the store cannot be opened.
         """
         self._settings: Final = FaceSettings() if faces_file is None else load_faces(faces_file)
         self._sends_sms: Final = "sms" in delivery.channels
         self._clock: Final = clock
-        self._store: Final = SqliteFaceStore(data_dir)
+        self._store: Final = open_face_store(data_dir, database)
         self._end_streams: Callable[[], None] | None = None
 
     def application(self, house: House) -> Callable[[str, int], FastAPI]:
@@ -77,7 +78,7 @@ class Faces:
             self._end_streams()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the store."""
         self._store.close()
 
 

@@ -71,7 +71,7 @@ def open_postgres(database: str) -> PostgresStore:
     try:
         from zhiwei.stores.postgres.store import PostgresStore  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
-        raise _missing(error) from None
+        raise missing(error) from None
     return PostgresStore(database)
 
 
@@ -85,7 +85,7 @@ def address_of(database: str) -> Address:
     try:
         from zhiwei.stores.postgres.address import Address  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
-        raise _missing(error) from None
+        raise missing(error) from None
     return Address(database)
 
 
@@ -109,7 +109,7 @@ def postgres_snapshot(database: str) -> PostgresSnapshot:
     try:
         from zhiwei.stores.postgres.snapshot import PostgresSnapshot  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
-        raise _missing(error) from None
+        raise missing(error) from None
     return PostgresSnapshot(database)
 
 
@@ -134,7 +134,7 @@ def verify_main_store(
     try:
         from zhiwei.journal.verify_database import verify_database  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
-        raise _missing(error) from None
+        raise missing(error) from None
     return verify_database(database, on_progress, after=after, on_card=on_card, report=report)
 
 
@@ -149,7 +149,7 @@ def migrate_database(database: str, *, is_last: bool) -> Schema:
         from zhiwei.stores.postgres import opening  # noqa: PLC0415 - an extra
         from zhiwei.stores.postgres.steps import known_steps  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
-        raise _missing(error) from None
+        raise missing(error) from None
     steps = known_steps()
     with address_of(database).open_for_reading() as connection:
         opening.made_ready(connection, steps)
@@ -158,6 +158,6 @@ def migrate_database(database: str, *, is_last: bool) -> Schema:
         return opening.schema_of(connection, steps)
 
 
-def _missing(error: ModuleNotFoundError) -> Exception:
+def missing(error: ModuleNotFoundError) -> Exception:
     """What to say of a module that is not there; a bug of ours stays one."""
     return DriverMissingError() if (error.name or "").startswith("psycopg") else error

@@ -2,7 +2,7 @@
 
 The main database has exactly one writing process, the server. Keys are made by the command line
 while the server runs, so they lie beside it, and the server sees a new or revoked key with its next
-call.
+call. With a database the keys stand there (`stores.postgres.access`); both are a `ports.KeyStore`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
-from zhiwei.core.errors import ZhiweiError
-from zhiwei.ports import ApiKey
+from zhiwei.ports import ApiKey, StoreUnavailableError
 
 FILE_NAME: Final = "keys.sqlite3"
 _COLUMNS: Final = "id, created_ms, secret_hash, scope, subject, label, revoked_ms"
@@ -31,7 +30,7 @@ create table if not exists api_key (
 """
 
 
-class KeyringError(ZhiweiError):
+class KeyringError(StoreUnavailableError):
     """the keys of this data directory cannot be read or written"""
 
 
@@ -42,6 +41,8 @@ class Keyring:
     def __init__(self, data_dir: Path) -> None:
         self._path: Final = data_dir / FILE_NAME
         self._local: Final = threading.local()
+        self._all: Final[list[sqlite3.Connection]] = []
+        self._is_open = True
         try:
             # The file is made readable to its owner only, before anything is written into it.
             self._path.touch(mode=0o600)
@@ -71,17 +72,17 @@ class Keyring:
 
     def find(self, key_id: str) -> ApiKey | None:
         """The key of an id, revoked or not; None where there is none."""
-        row = self._connection().execute(
+        rows = self._read(
             f"select {_COLUMNS} from api_key where id = ?",  # noqa: S608 - our own names
             (key_id,),
         )
-        found = row.fetchone()
-        return None if found is None else ApiKey(*found)
+        return ApiKey(*rows[0]) if rows else None
 
     def all(self) -> list[ApiKey]:
         """All keys, oldest first."""
-        rows = self._connection().execute(
-            f"select {_COLUMNS} from api_key order by created_ms, id"  # noqa: S608 - our own names
+        rows = self._read(
+            f"select {_COLUMNS} from api_key order by created_ms, id",  # noqa: S608 - our own names
+            (),
         )
         return [ApiKey(*row) for row in rows]
 
@@ -95,6 +96,18 @@ class Keyring:
             == 1
         )
 
+    def close(self) -> None:
+        """Close every connection; to be called when no thread asks any more."""
+        self._is_open = False
+        for connection in self._all:
+            connection.close()
+
+    def _read(self, statement: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection().execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise KeyringError(f"the keys cannot be read: {error}") from None
+
     def _write(self, statement: str, values: tuple[str | int, ...]) -> int:
         try:
             return self._connection().execute(statement, values).rowcount
@@ -103,11 +116,16 @@ class Keyring:
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if not self._is_open:
+            raise KeyringError("the keys were closed")
         if connection is None:
             connection = self._local.connection = self._open()
+            self._all.append(connection)
         return connection
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=5.0, isolation_level=None)
+        connection = sqlite3.connect(
+            self._path, timeout=5.0, isolation_level=None, check_same_thread=False
+        )
         connection.execute("pragma synchronous = full")
         return connection

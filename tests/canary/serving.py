@@ -54,9 +54,9 @@ class Program:
         self._log("err").write_bytes(done.stderr)
         return done
 
-    def key(self, scope: str) -> str:
+    def key(self, scope: str, *words: str) -> str:
         """A new key of the HTTP door; what printed it is not kept."""
-        words = ("keys", "create", "--scope", scope, "--data", str(self.data), "--json")
+        words = ("keys", "create", "--scope", scope, "--data", str(self.data), "--json", *words)
         done = subprocess.run(
             self._command(words), capture_output=True, env=self._environment(), check=True
         )

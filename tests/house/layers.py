@@ -57,6 +57,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "assemble_store": EVERYTHING,
     "assemble_faces": EVERYTHING,
     "assemble_policy": EVERYTHING,
+    "assemble_access": EVERYTHING,
     "messaging_process": EVERYTHING,
     "workers": EVERYTHING,
     "cli": EVERYTHING,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from zhiwei.assemble_access import knows_cardholder, open_face_store
+from zhiwei.cli.serve import Database
 from zhiwei.clock import SystemClock
 from zhiwei.core.errors import ZhiweiError
 
 if TYPE_CHECKING:
-    from zhiwei.stores.faces import SqliteFaceStore
     from zhiwei.web.sign_in.model import Operator
 
 operators = typer.Typer(
@@ -45,6 +45,7 @@ class BadOperatorError(ZhiweiError):
 def enter(
     who: Annotated[str, typer.Argument(help="`cardholder:<id>` or `operator:<id>`.")],
     data: DataDir = Path("data"),
+    database: Database = "",
 ) -> None:
     """Print the path of a link that lets somebody in: once, within 15 minutes.
 
@@ -56,16 +57,16 @@ def enter(
     from zhiwei.web.sign_in.model import Face
 
     kind, _, subject = who.partition(":")
-    if not data.is_dir():
+    if not database and not data.is_dir():
         raise NoSuchPersonError
-    with _store(data) as store:
+    with closing(open_face_store(data, database)) as store:
         if kind == "operator":
             face = Face.OPERATOR
             operator = store.operator(subject)
             is_known = operator is not None and not operator.disabled_ms
         elif kind == "cardholder":
             face = Face.CARDHOLDER
-            is_known = _is_cardholder(data, subject)
+            is_known = knows_cardholder(data, database, subject)
         else:
             raise NoSuchPersonError
         if not is_known:
@@ -84,6 +85,7 @@ def add(
         str, typer.Option(help="Who the bank's identity provider says they are.")
     ] = "",
     data: DataDir = Path("data"),
+    database: Database = "",
     as_json: AsJson = False,
 ) -> None:
     """Add an operator and print their id; `zhiwei enter operator:<id>` lets them in first.
@@ -100,19 +102,22 @@ def add(
     operator = Operator(
         IdMint().new("op", now_ms), plain, Role[role.upper()], now_ms, oidc_subject.strip()
     )
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _store(data) as store:
+    if not database:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with closing(open_face_store(data, database)) as store:
         store.add_operator(operator)
     typer.echo(json.dumps(_document(operator), ensure_ascii=False) if as_json else operator.id)
 
 
 @operators.command("list")
-def list_operators(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
+def list_operators(
+    data: DataDir = Path("data"), database: Database = "", as_json: AsJson = False
+) -> None:
     """List the operators.
 
     Example: `zhiwei operators list --data ./data`
     """
-    with _store(data) as store:
+    with closing(open_face_store(data, database)) as store:
         found = store.operators()
     for operator in found:
         if as_json:
@@ -127,44 +132,20 @@ def list_operators(data: DataDir = Path("data"), as_json: AsJson = False) -> Non
 def disable(
     operator_id: Annotated[str, typer.Argument(help="The id that `operators list` shows.")],
     data: DataDir = Path("data"),
+    database: Database = "",
 ) -> None:
     """Let an operator in no more; their sessions end at once.
 
     Example: `zhiwei operators disable op_… --data ./data`
     """
-    with _store(data) as store:
+    with closing(open_face_store(data, database)) as store:
         operator = store.operator(operator_id)
         if operator is None:
-            raise NoSuchOperatorError(f"`{operator_id[:40]}` is no operator of this data directory")
+            raise NoSuchOperatorError(f"`{operator_id[:40]}` is no operator of these data")
         if not operator.disabled_ms:
             store.add_operator(replace(operator, disabled_ms=SystemClock().now_ms()))
         store.end_sessions(subject=operator.id)
     typer.echo(f"{operator_id} disabled")
-
-
-def _is_cardholder(data: Path, cardholder_id: str) -> bool:
-    """Whether the main file knows a cardholder; it is read beside the server."""
-    from zhiwei.ports import Cardholder
-    from zhiwei.stores.coding.record import KIND_NAMES
-    from zhiwei.stores.sqlite.connection import FILE_NAME, open_visitor
-    from zhiwei.stores.sqlite.queries import QUERIES
-
-    if not (data / FILE_NAME).exists():
-        return False
-    with closing(open_visitor(data / FILE_NAME)) as connection:
-        named = (KIND_NAMES[Cardholder], cardholder_id)
-        return connection.execute(QUERIES["record"], named).fetchone() is not None
-
-
-@contextmanager
-def _store(data: Path) -> Iterator[SqliteFaceStore]:
-    from zhiwei.stores.faces import SqliteFaceStore
-
-    store = SqliteFaceStore(data)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def _document(operator: Operator) -> dict[str, object]:

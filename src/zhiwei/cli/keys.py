@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
+from zhiwei.assemble_access import open_keyring
+from zhiwei.cli.serve import Database
 from zhiwei.clock import SystemClock
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.gateways.http.keys import new_key, scope_and_subject
-from zhiwei.keyring import Keyring
 from zhiwei.ports import ApiKey
 
 keys = typer.Typer(help="Keys of the HTTP door.", no_args_is_help=True, rich_markup_mode="markdown")
@@ -31,6 +32,7 @@ class NoSuchKeyError(ZhiweiError):
 def create(
     scope: Annotated[str, typer.Option(help="`issuer`, `operator` or `cardholder:<id>`.")],
     data: DataDir = Path("data"),
+    database: Database = "",
     label: Annotated[str, typer.Option(help="Whose it is, for the list.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -39,19 +41,25 @@ def create(
     Example: `zhiwei keys create --scope issuer --data ./data`
     """
     name, subject = scope_and_subject(scope)
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not database:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
     record, text = new_key(name, subject, label, SystemClock().now_ms())
-    Keyring(data).add(record)
+    with open_keyring(data, database) as keyring:
+        keyring.add(record)
     typer.echo(json.dumps({"id": record.id, "scope": scope, "key": text}) if as_json else text)
 
 
 @keys.command("list")
-def list_keys(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
+def list_keys(
+    data: DataDir = Path("data"), database: Database = "", as_json: AsJson = False
+) -> None:
     """List the keys, without their secrets.
 
     Example: `zhiwei keys list --data ./data`
     """
-    for key in Keyring(data).all():
+    with open_keyring(data, database) as keyring:
+        found = keyring.all()
+    for key in found:
         document = _document(key)
         if as_json:
             typer.echo(json.dumps(document))
@@ -64,13 +72,16 @@ def list_keys(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
 def revoke(
     key_id: Annotated[str, typer.Argument(help="The id that `keys list` shows.")],
     data: DataDir = Path("data"),
+    database: Database = "",
 ) -> None:
-    """Revoke a key for good; the running server refuses it from its next call.
+    """Revoke a key for good; running servers refuse it from its next call.
 
     Example: `zhiwei keys revoke key_… --data ./data`
     """
-    if not Keyring(data).revoke(key_id, SystemClock().now_ms()):
-        raise NoSuchKeyError(f"`{key_id[:40]}` is no key of this data directory, or was revoked")
+    with open_keyring(data, database) as keyring:
+        is_revoked = keyring.revoke(key_id, SystemClock().now_ms())
+    if not is_revoked:
+        raise NoSuchKeyError(f"`{key_id[:40]}` is no key of these data, or was revoked")
     typer.echo(f"{key_id} revoked")
 
 

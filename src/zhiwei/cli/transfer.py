@@ -26,7 +26,7 @@ Database = Annotated[
         "--database",
         envvar="ZHIWEI_DATABASE",
         show_envvar=True,
-        help="postgresql://… instead of the file in --data; the API keys stay in --data.",
+        help="postgresql://… instead of the files in --data.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: counts as JSON.")]
@@ -47,7 +47,8 @@ def export(
     Example: `zhiwei export cards.jsonl --data ./data`
     """
     from zhiwei.cli.progress import on_progress
-    from zhiwei.journal.export import export_whole
+    from zhiwei.journal.export import export_whole, keys_in
+    from zhiwei.stores.sqlite.snapshot import Snapshot
 
     try:
         with (
@@ -55,7 +56,8 @@ def export(
             _whole(data, database) as whole,
             _target(file) as out,
         ):
-            tally = export_whole(whole, data, out, progress)
+            keys = keys_in(data) if isinstance(whole, Snapshot) else whole.keys()
+            tally = export_whole(whole, keys, out, progress)
             out.flush()
     except OSError as error:
         raise FileError(f"`{file}` cannot be written: {error.strerror}") from None
@@ -80,15 +82,18 @@ def take_in(
 
 
 async def _take_in(source: IO[str], data: Path, database: str, *, as_json: bool) -> None:
+    from zhiwei.assemble_access import open_keyring
     from zhiwei.assemble_store import open_main_store
     from zhiwei.cli.progress import on_progress
     from zhiwei.journal.taking_in import take_in as fill
-    from zhiwei.keyring import Keyring
 
     store = open_main_store(data, database).store
     try:
-        with on_progress("importing") as progress:
-            tally = await fill(source, store, Keyring(data), progress)
+        with (
+            on_progress("importing") as progress,
+            open_keyring(data, database) as keyring,
+        ):
+            tally = await fill(source, store, keyring, progress)
     finally:
         await store.close()
     _say(tally.document(), as_json=as_json)
@@ -110,7 +115,10 @@ def backup(
     with on_progress("copying") as progress:
         size = copy(data, target, progress, has_cards=not database)
     if database:
-        typer.echo("the database is not in it; back that up by its own means", err=True)
+        typer.echo(
+            "the database, with keys and sign-ins, is not in it; back that up by its own means",
+            err=True,
+        )
     _say({"bytes": size, "target": str(target)}, as_json=as_json)
 
 

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
 from zhiwei.journal.tally import Tally
 from zhiwei.keyring import FILE_NAME, Keyring
+from zhiwei.ports import ApiKey
 from zhiwei.stores.coding.audit import decode_audit
 from zhiwei.stores.coding.entry import HASH_BYTES, content_of, decode_entry
 from zhiwei.stores.coding.record import KINDS, record_of
@@ -64,13 +66,13 @@ def export(path: Path, out: IO[str], on_progress: OnProgress | None = None) -> T
         OSError: `out` cannot be written.
     """
     with Snapshot(path) as snapshot:
-        return export_whole(snapshot, path.parent, out, on_progress)
+        return export_whole(snapshot, keys_in(path.parent), out, on_progress)
 
 
 def export_whole(
-    whole: Whole, data_dir: Path, out: IO[str], on_progress: OnProgress | None = None
+    whole: Whole, keys: Iterable[ApiKey], out: IO[str], on_progress: OnProgress | None = None
 ) -> Tally:
-    """Write everything of a store, and the keys of a data directory; what was written.
+    """Write everything of a store, and the API keys; what was written.
 
     Raises:
         StoreUnavailableError: the data cannot be read.
@@ -79,8 +81,8 @@ def export_whole(
     """
     tally = Tally()
     _write(out, {"type": "begin", "format": FORMAT, "version": VERSION})
-    for document in _keys(data_dir):
-        _write(out, document)
+    for key in keys:
+        _write(out, {"type": "key", "body": asdict(key)})
         tally.keys += 1
     for document in _records(whole):
         _write(out, document)
@@ -112,11 +114,12 @@ def export_whole(
     return tally
 
 
-def _keys(data_dir: Path) -> Iterator[dict[str, Any]]:
-    """The API keys, of which only hashes are kept."""
-    if (data_dir / FILE_NAME).is_file():
-        for key in Keyring(data_dir).all():
-            yield {"type": "key", "body": asdict(key)}
+def keys_in(data_dir: Path) -> list[ApiKey]:
+    """The API keys of a data directory, of which only hashes are kept; nothing is made there."""
+    if not (data_dir / FILE_NAME).is_file():
+        return []
+    with closing(Keyring(data_dir)) as keyring:
+        return keyring.all()
 
 
 def _records(snapshot: Whole) -> Iterator[dict[str, Any]]:

@@ -25,9 +25,8 @@ from zhiwei.core.result import Audit, Related, Result
 from zhiwei.guardian import Guardian, guardian_under
 from zhiwei.journal.export import FORMAT, VERSION
 from zhiwei.journal.tally import Tally
-from zhiwei.keyring import Keyring
 from zhiwei.policy_file import policy_of_stored
-from zhiwei.ports import ApiKey, CorruptFileError, PolicyText, Record, Store
+from zhiwei.ports import ApiKey, CorruptFileError, KeyStore, PolicyText, Record, Store
 from zhiwei.stores.coding.entry import HASH_BYTES, chain_of, decode_content
 from zhiwei.stores.coding.record import KINDS
 
@@ -84,7 +83,7 @@ class _Replayer:
 
 
 async def take_in(
-    lines: IO[str], store: Store, keyring: Keyring, on_progress: OnProgress | None = None
+    lines: IO[str], store: Store, keyring: KeyStore, on_progress: OnProgress | None = None
 ) -> Tally:
     """Fill an empty store from an export; what was taken in.
 
@@ -103,7 +102,7 @@ async def take_in(
 class _Import:
     """One run."""
 
-    def __init__(self, store: Store, keyring: Keyring, on_progress: OnProgress | None) -> None:
+    def __init__(self, store: Store, keyring: KeyStore, on_progress: OnProgress | None) -> None:
         self._store: Final = store
         self._keyring: Final = keyring
         self._on_progress: Final = on_progress

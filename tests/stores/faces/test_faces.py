@@ -6,7 +6,9 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from zhiwei.stores.faces import (
     NewerFacesError,
     SqliteFaceStore,
 )
+from zhiwei.stores.postgres.access.faces import PostgresFaceStore
 from zhiwei.web.sign_in.model import (
     COUNTED_MS,
     DEEDS_MAX,
@@ -26,6 +29,7 @@ from zhiwei.web.sign_in.model import (
     Code,
     Deed,
     Face,
+    FaceStore,
     Operator,
     Passkey,
     Proof,
@@ -49,15 +53,33 @@ SESSION = Session(
 PASSKEY = Passkey("cred1", Face.CARDHOLDER, "holder_1", b"\x01\x02", 0, "电话", NOW)
 CODE = Code("enter|v|0|holder_1", "c" * 64, NOW, NOW + 5 * MINUTE, 5)
 DEED = Deed("deed_1", SESSION.id, "set_control", "card_1", "{}", NOW, NOW + 10 * MINUTE)
+#: Opens a store on the same data each time.
+Open = Callable[[], FaceStore]
 OPERATOR = Operator("op_1", "王芳", Role.AGENT, NOW, "wang@bank")
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+    """Where a store is; opens one more on it, as another server or the command line does."""
+    if request.param == "sqlite":
+        return partial(SqliteFaceStore, tmp_path)
+    # Asked for by name, so that no server is started for the other one.
+    return partial(PostgresFaceStore, request.getfixturevalue("database"))
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteFaceStore]:
+def store(place: Open) -> Iterator[FaceStore]:
     """A new store."""
-    one = SqliteFaceStore(tmp_path)
-    yield one
-    one.close()
+    with closing(place()) as one:
+        yield one
+
+
+@pytest.fixture
+def other(place: Open, store: FaceStore) -> Iterator[FaceStore]:
+    """The same data, opened once more."""
+    assert store is not None
+    with closing(place()) as one:
+        yield one
 
 
 def at_once(times: int, what: Callable[[int], object]) -> list[object]:
@@ -77,7 +99,7 @@ def at_once(times: int, what: Callable[[int], object]) -> list[object]:
     return found
 
 
-def test_a_session_is_kept_as_it_is(store: SqliteFaceStore) -> None:
+def test_a_session_is_kept_as_it_is(store: FaceStore) -> None:
     """Every field comes back, and an unknown id is no session."""
     store.add_session(SESSION)
     operator = replace(SESSION, id="d" * 64, face=Face.OPERATOR, role=Role.OFFICER)
@@ -87,7 +109,7 @@ def test_a_session_is_kept_as_it_is(store: SqliteFaceStore) -> None:
     assert store.session("e" * 64) is None
 
 
-def test_a_session_never_grows_younger(store: SqliteFaceStore) -> None:
+def test_a_session_never_grows_younger(store: FaceStore) -> None:
     """A use is noted, and an earlier one that is written later changes nothing."""
     store.add_session(SESSION)
     store.touch_session(SESSION.id, NOW + MINUTE)
@@ -95,7 +117,7 @@ def test_a_session_never_grows_younger(store: SqliteFaceStore) -> None:
     assert store.session(SESSION.id) == replace(SESSION, seen_ms=NOW + MINUTE)
 
 
-def test_sessions_end_one_by_one_or_all_of_a_person(store: SqliteFaceStore) -> None:
+def test_sessions_end_one_by_one_or_all_of_a_person(store: FaceStore) -> None:
     """Others' sessions go on; what an ended session asked for is gone with it."""
     for letter, subject in (("1", "holder_1"), ("2", "holder_1"), ("3", "holder_2")):
         session = letter * 64
@@ -111,7 +133,7 @@ def test_sessions_end_one_by_one_or_all_of_a_person(store: SqliteFaceStore) -> N
     assert store.end_sessions(subject="holder_1") == 0
 
 
-def test_a_passkey_has_one_owner(store: SqliteFaceStore) -> None:
+def test_a_passkey_has_one_owner(store: FaceStore) -> None:
     """An id that is taken is not given to somebody else, and lists are of one person and face."""
     assert store.add_passkey(PASSKEY)
     assert not store.add_passkey(replace(PASSKEY, subject="holder_2", public_key=b"x"))
@@ -127,7 +149,7 @@ def test_a_passkey_has_one_owner(store: SqliteFaceStore) -> None:
     assert not store.rename_passkey("cred2", "x")
 
 
-def test_passkeys_of_a_person_are_bounded(store: SqliteFaceStore) -> None:
+def test_passkeys_of_a_person_are_bounded(store: FaceStore) -> None:
     """Past the bound none is added; another person has room."""
     for number in range(PASSKEYS_MAX):
         assert store.add_passkey(replace(PASSKEY, id=f"cred{number}"))
@@ -135,12 +157,30 @@ def test_passkeys_of_a_person_are_bounded(store: SqliteFaceStore) -> None:
     assert store.add_passkey(replace(PASSKEY, id="other", subject="holder_2"))
 
 
+def test_passkeys_that_are_added_at_once_are_bounded(store: FaceStore, other: FaceStore) -> None:
+    """Two places are left; of eight who ask two servers for them, two get one."""
+    for number in range(PASSKEYS_MAX - 2):
+        store.add_passkey(replace(PASSKEY, id=f"cred{number}"))
+    both = (store, other)
+    found = at_once(8, lambda n: both[n % 2].add_passkey(replace(PASSKEY, id=f"new{n}")))
+    assert found.count(True) == 2
+    assert len(store.passkeys(PASSKEY.face, PASSKEY.subject)) == PASSKEYS_MAX
+
+
+def test_of_two_uses_with_one_count_one_is_a_copy(store: FaceStore, other: FaceStore) -> None:
+    """The same count told to two servers at once is taken by one of them."""
+    store.add_passkey(replace(PASSKEY, sign_count=5))
+    both = (store, other)
+    found = at_once(8, lambda n: both[n % 2].use_passkey(PASSKEY.id, 6, NOW))
+    assert found.count(True) == 1
+
+
 @pytest.mark.parametrize(
     ("before", "told", "is_taken"),
     [(0, 0, True), (0, 1, True), (5, 6, True), (5, 5, False), (5, 4, False), (5, 0, False)],
 )
 def test_a_count_that_does_not_grow_is_a_copy(
-    store: SqliteFaceStore, before: int, told: int, is_taken: bool
+    store: FaceStore, before: int, told: int, is_taken: bool
 ) -> None:
     """A use whose count stands still is refused and not noted, unless the device never counts."""
     kept = replace(PASSKEY, sign_count=before)
@@ -151,20 +191,20 @@ def test_a_count_that_does_not_grow_is_a_copy(
     assert not store.use_passkey("unknown", 1, NOW)
 
 
-def test_a_code_is_used_once(store: SqliteFaceStore) -> None:
+def test_a_code_is_used_once(store: FaceStore) -> None:
     """It works within its time, one time."""
     store.add_code(CODE)
     assert store.try_code(CODE.purpose, CODE.hash, NOW + 5 * MINUTE - 1)
     assert not store.try_code(CODE.purpose, CODE.hash, NOW)
 
 
-def test_a_code_ends_with_its_time(store: SqliteFaceStore) -> None:
+def test_a_code_ends_with_its_time(store: FaceStore) -> None:
     """At the instant at which it expires it is over."""
     store.add_code(CODE)
     assert not store.try_code(CODE.purpose, CODE.hash, NOW + 5 * MINUTE)
 
 
-def test_a_code_ends_with_its_tries(store: SqliteFaceStore) -> None:
+def test_a_code_ends_with_its_tries(store: FaceStore) -> None:
     """The last try may be right; after it nothing is."""
     for wrong, is_taken in ((4, True), (5, False)):
         store.add_code(CODE)
@@ -173,7 +213,7 @@ def test_a_code_ends_with_its_tries(store: SqliteFaceStore) -> None:
         assert store.try_code(CODE.purpose, CODE.hash, NOW) is is_taken
 
 
-def test_a_code_is_for_its_purpose(store: SqliteFaceStore) -> None:
+def test_a_code_is_for_its_purpose(store: FaceStore) -> None:
     """For another purpose it is unknown, and a new one takes its place."""
     store.add_code(CODE)
     assert not store.try_code("deed|deed_1", CODE.hash, NOW)
@@ -182,21 +222,24 @@ def test_a_code_is_for_its_purpose(store: SqliteFaceStore) -> None:
     assert store.try_code(CODE.purpose, "e" * 64, NOW)
 
 
-def test_of_many_who_use_a_code_at_once_one_may(store: SqliteFaceStore) -> None:
-    """Eight threads, one success."""
+def test_of_many_who_use_a_code_at_once_one_may(store: FaceStore, other: FaceStore) -> None:
+    """Sixteen threads over two servers, one success."""
     store.add_code(replace(CODE, tries_left=100))
-    found = at_once(8, lambda _: store.try_code(CODE.purpose, CODE.hash, NOW))
+    both = (store, other)
+    found = at_once(16, lambda n: both[n % 2].try_code(CODE.purpose, CODE.hash, NOW))
     assert found.count(True) == 1
+    assert found.count(False) == 15
 
 
-def test_many_guesses_at_once_have_no_more_tries(store: SqliteFaceStore) -> None:
-    """Eight wrong guesses together use five tries up."""
+def test_many_guesses_at_once_have_no_more_tries(store: FaceStore, other: FaceStore) -> None:
+    """Eight wrong guesses together use five tries up, whichever server they ask."""
     store.add_code(CODE)
-    at_once(8, lambda _: store.try_code(CODE.purpose, "d" * 64, NOW))
+    both = (store, other)
+    at_once(8, lambda n: both[n % 2].try_code(CODE.purpose, "d" * 64, NOW))
     assert not store.try_code(CODE.purpose, CODE.hash, NOW)
 
 
-def test_a_link_is_found_by_its_hash(store: SqliteFaceStore) -> None:
+def test_a_link_is_found_by_its_hash(store: FaceStore) -> None:
     """While it is valid, and no longer."""
     store.add_code(CODE)
     assert store.code_of(CODE.hash, NOW) == CODE
@@ -206,7 +249,7 @@ def test_a_link_is_found_by_its_hash(store: SqliteFaceStore) -> None:
     assert store.code_of(CODE.hash, NOW) is None
 
 
-def test_things_are_counted_since_an_instant(store: SqliteFaceStore) -> None:
+def test_things_are_counted_since_an_instant(store: FaceStore) -> None:
     """This time is among them, what lies before the instant is not, names do not mix."""
     assert store.count("a", NOW, NOW - MINUTE) == 1
     assert store.count("a", NOW, NOW - MINUTE) == 2
@@ -215,13 +258,14 @@ def test_things_are_counted_since_an_instant(store: SqliteFaceStore) -> None:
     assert store.count("a", NOW + 2_000, NOW) == 4
 
 
-def test_counting_loses_nothing(store: SqliteFaceStore) -> None:
-    """Eight threads that count together see eight numbers."""
-    found = at_once(8, lambda _: store.count("a", NOW, NOW))
+def test_counting_loses_nothing(store: FaceStore, other: FaceStore) -> None:
+    """Eight threads that count together see eight numbers, even where their clocks differ."""
+    both = (store, other)
+    found = at_once(8, lambda n: both[n % 2].count("a", NOW + n * 1_000, NOW))
     assert sorted(map(str, found)) == [str(number) for number in range(1, 9)]
 
 
-def test_operators_are_kept_and_replaced(store: SqliteFaceStore) -> None:
+def test_operators_are_kept_and_replaced(store: FaceStore) -> None:
     """Oldest first; a new version takes the place of the old one."""
     later = replace(OPERATOR, id="op_0", created_ms=NOW + 1)
     store.add_operator(later)
@@ -232,7 +276,7 @@ def test_operators_are_kept_and_replaced(store: SqliteFaceStore) -> None:
     assert store.operator("op_9") is None
 
 
-def test_a_deed_waits_for_who_asked(store: SqliteFaceStore) -> None:
+def test_a_deed_waits_for_who_asked(store: FaceStore) -> None:
     """Another session does not see it, nor after its time, and it is taken once."""
     store.add_deed(DEED)
     assert store.deed(DEED.id, SESSION.id, NOW) == DEED
@@ -245,15 +289,16 @@ def test_a_deed_waits_for_who_asked(store: SqliteFaceStore) -> None:
     assert store.deed(DEED.id, SESSION.id, NOW) is None
 
 
-def test_of_many_who_take_a_deed_one_gets_it(store: SqliteFaceStore) -> None:
-    """A double click does nothing twice."""
+def test_of_many_who_take_a_deed_one_gets_it(store: FaceStore, other: FaceStore) -> None:
+    """A double click does nothing twice, also where it reaches two servers."""
     store.add_deed(DEED)
-    found = at_once(8, lambda _: store.take_deed(DEED.id, SESSION.id, NOW))
+    both = (store, other)
+    found = at_once(8, lambda n: both[n % 2].take_deed(DEED.id, SESSION.id, NOW))
     assert found.count(DEED) == 1
     assert found.count(None) == 7
 
 
-def test_deeds_of_a_session_are_bounded(store: SqliteFaceStore) -> None:
+def test_deeds_of_a_session_are_bounded(store: FaceStore) -> None:
     """The oldest make room; others' are left alone."""
     store.add_deed(replace(DEED, id="other", session="f" * 64))
     for number in range(DEEDS_MAX + 1):
@@ -263,7 +308,27 @@ def test_deeds_of_a_session_are_bounded(store: SqliteFaceStore) -> None:
     assert store.deed("other", "f" * 64, NOW) is not None
 
 
-def test_what_is_over_is_forgotten_and_nothing_else(store: SqliteFaceStore) -> None:
+def test_deeds_that_are_asked_for_at_once_are_bounded(store: FaceStore, other: FaceStore) -> None:
+    """However many servers a session asks at once, the newest are kept and no more."""
+    both = (store, other)
+    ids = [f"deed_{number}" for number in range(DEEDS_MAX + 12)]
+    for start in range(0, len(ids), 8):
+        some = ids[start : start + 8]
+        at_once(8, lambda n, some=some: both[n % 2].add_deed(replace(DEED, id=some[n])))  # type: ignore[misc]  # bound now
+    assert sum(store.deed(one, SESSION.id, NOW) is not None for one in ids) == DEEDS_MAX
+
+
+def test_what_one_server_keeps_another_knows(store: FaceStore, other: FaceStore) -> None:
+    """Signed in at one, known at the other; ended at the other, gone at the one."""
+    store.add_session(SESSION)
+    assert other.session(SESSION.id) == SESSION
+    store.add_deed(DEED)
+    assert other.end_sessions(subject=SESSION.subject) == 1
+    assert store.session(SESSION.id) is None
+    assert store.deed(DEED.id, SESSION.id, NOW) is None
+
+
+def test_what_is_over_is_forgotten_and_nothing_else(store: FaceStore) -> None:
     """One row of each kind stands on each side of its bound."""
     now = NOW + SESSION_MS
     store.add_session(SESSION)
@@ -334,8 +399,9 @@ def test_newer_and_foreign_files_are_refused(tmp_path: Path) -> None:
         SqliteFaceStore(tmp_path)
 
 
-def test_a_store_that_cannot_write_says_so(store: SqliteFaceStore, tmp_path: Path) -> None:
+def test_a_store_that_cannot_write_says_so(tmp_path: Path) -> None:
     """Somebody else holds the file: nothing is half written, and the next call works."""
+    store = SqliteFaceStore(tmp_path)
     blocker = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
     store._writer.execute("pragma busy_timeout = 0")
     blocker.execute("begin immediate")
@@ -345,11 +411,12 @@ def test_a_store_that_cannot_write_says_so(store: SqliteFaceStore, tmp_path: Pat
     blocker.close()
     store.add_session(SESSION)
     assert store.session(SESSION.id) == SESSION
+    store.close()
 
 
-def test_a_closed_store_says_so(tmp_path: Path) -> None:
+def test_a_closed_store_says_so(place: Open) -> None:
     """Both reading and writing."""
-    store = SqliteFaceStore(tmp_path)
+    store = place()
     store.close()
     with pytest.raises(StoreUnavailableError):
         store.session("a" * 64)

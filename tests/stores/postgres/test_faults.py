@@ -196,12 +196,12 @@ def fill(disk: Path) -> None:
 def test_a_full_disk_is_said_and_what_was_answered_stays(tmp_path: Path, cluster: Cluster) -> None:
     """`/readyz` says which disk; calls get 503; with room again it goes on without a restart."""
     program = Program(tmp_path / "house")
-    key = program.key("issuer")
     with small_disk(40) as disk:
         cluster.execute(f"create tablespace small location '{disk / 'space'}'")
         name = "on_a_small_disk"
         cluster.execute(f"create database {name} template zhiwei_template tablespace small")
         url = cluster.url(name)
+        key = program.key("issuer", "--database", url)
         try:
             with program.serving("--database", url) as doors, Issuer(doors, key) as bank:
                 cards = [bank.card()]

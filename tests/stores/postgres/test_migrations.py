@@ -185,7 +185,7 @@ def test_the_program_serves_beside_a_newer_schema_until_it_is_finished(
 ) -> None:
     """The real program serves; `zhiwei migrate` says how far it is, and then that it is too old."""
     program = Program(tmp_path / "house")
-    key = program.key("issuer")
+    key = program.key("issuer", "--database", database)
     PostgresStore(database, steps=LATER).reader().close()
     with program.serving("--database", database) as doors, Issuer(doors, key) as bank:
         assert bank.call("GET", f"/v1/cards/{bank.card()}")["status"] == "active"

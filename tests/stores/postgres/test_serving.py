@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
@@ -24,17 +27,16 @@ def program(tmp_path: Path) -> Program:
 
 @pytest.fixture
 def beside(program: Program, tmp_path: Path) -> Program:
-    """The program on another machine, with the same keys."""
+    """The program on another machine, with the same key of the card numbers."""
     other = Program(tmp_path / "beside")
     other.data.mkdir()
-    for name in ("vault.key", "keys.sqlite3"):
-        shutil.copy(program.data / name, other.data / name)
+    shutil.copy(program.data / "vault.key", other.data / "vault.key")
     return other
 
 
 def test_it_serves_and_tells_people(program: Program, database: str, receiver: Receiver) -> None:
     """A card is registered, stopped and freed; every event arrives; a restart finds it all."""
-    key = program.key("issuer")
+    key = program.key("issuer", "--database", database)
     with (
         program.serving("--test-mode", "--database", database) as doors,
         Issuer(doors, key) as bank,
@@ -67,14 +69,15 @@ def test_the_database_may_be_told_by_the_environment(
         assert bank.metric("zhiwei_messaging_up") == 0
     with psycopg.connect(database) as connection:
         assert connection.execute("select count(*) from card_state").fetchone() == (1,)
-    assert not (program.data / "zhiwei.db").exists()
+    names = {path.name for path in program.data.iterdir()}
+    assert not names & {"zhiwei.db", "keys.sqlite3", "faces.sqlite3"}
 
 
 def test_two_servers_serve_the_same_card(
     program: Program, database: str, receiver: Receiver, request: pytest.FixtureRequest
 ) -> None:
     """What one decided, the other knows at once; both tell people, each event once, in order."""
-    key = program.key("issuer")
+    key = program.key("issuer", "--database", database)
     words = ("--test-mode", "--database", database)
     with program.serving(*words) as doors, Issuer(doors, key) as bank:
         bank.subscribe(receiver.url)
@@ -94,6 +97,52 @@ def test_two_servers_serve_the_same_card(
         events = bank.call("GET", "/v1/events?limit=100")["data"]
         until(lambda: len(set(receiver.told)) >= len(events))
         assert receiver.told == [event["id"] for event in reversed(events)]
+
+
+def said(program: Program, *words: str) -> str:
+    """What a command that must not fail prints."""
+    done = program.run(*words, "--data", str(program.data))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode().strip()
+
+
+def statuses(sites: list[str], path: str, key: str) -> list[int]:
+    """What each server answers to a key."""
+    headers = {"Authorization": f"Bearer {key}"}
+    return [httpx.get(f"{site}{path}", headers=headers, timeout=60).status_code for site in sites]
+
+
+def hidden(page: str) -> dict[str, str]:
+    """The hidden fields of a page's form."""
+    return dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page))
+
+
+def test_whoever_is_let_in_at_one_server_is_known_at_the_other(
+    program: Program, database: str, request: pytest.FixtureRequest
+) -> None:
+    """Keys and sign-ins are of the database: made anywhere, known and ended everywhere."""
+    here = ("--database", database)
+    with program.serving(*here) as doors:
+        other: Program = request.getfixturevalue("beside")
+        with other.serving(*here, "--without-messages") as there:
+            both = [one.http.replace("127.0.0.1", "localhost") for one in (doors, there)]
+            key = json.loads(said(program, "keys", "create", "--scope", "issuer", "--json", *here))
+            assert statuses(both, "/v1/cards", key["key"]) == [200, 200]
+            said(other, "keys", "revoke", key["id"], *here)
+            assert statuses(both, "/v1/cards", key["key"]) == [401, 401]
+            operator = said(other, "operators", "add", "王芳", "--role", "agent", *here)
+            link = said(program, "enter", f"operator:{operator}", *here)
+            with httpx.Client(timeout=60) as browser:
+                first, second = both
+                page = browser.get(f"{first}{link}").text
+                answer = browser.post(f"{first}{link}", data=hidden(page))
+                assert answer.status_code == 303
+                for site in both:
+                    assert browser.get(f"{site}/console").status_code == 200
+                assert browser.get(f"{second}{link}").status_code != 200
+                said(other, "operators", "disable", operator, *here)
+                for site in both:
+                    assert browser.get(f"{site}/console").status_code == 303
 
 
 def test_a_wrong_database_ends_the_start(program: Program, cluster: Cluster) -> None:
@@ -118,7 +167,7 @@ def weak() -> Iterator[str]:
 
 def test_readiness_shows_what_is_weak(program: Program, weak: str) -> None:
     """The house takes work and says what it rests on."""
-    key = program.key("issuer")
+    key = program.key("issuer", "--database", weak)
     with program.serving("--database", weak) as doors, Issuer(doors, key) as bank:
         told = bank.call("GET", "/readyz")
         assert told["status"] == "ready"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from zhiwei.journal.taking_in import take_in
 from zhiwei.journal.verify import verify
 from zhiwei.journal.verify_database import verify_database
 from zhiwei.keyring import Keyring
-from zhiwei.ports import Store
+from zhiwei.ports import ApiKey, KeyStore, Store
+from zhiwei.stores.postgres.access.keyring import PostgresKeyring
 from zhiwei.stores.postgres.snapshot import PostgresSnapshot
 from zhiwei.stores.postgres.store import PostgresStore
 from zhiwei.stores.postgres.weeks import WEEK_MS, partition_name, week_of
@@ -30,6 +32,7 @@ from zhiwei.stores.sqlite.connection import FILE_NAME
 from zhiwei.stores.sqlite.store import SqliteStore
 
 CARDS = 6
+KEY = ApiKey("key_1", 1, "0" * 64, "issuer")
 
 
 @pytest.fixture(scope="module")
@@ -51,20 +54,21 @@ def url(cluster: Cluster, lived: str) -> Iterator[str]:
     cluster.drop(name)
 
 
-def exported(url: str, data_dir: Path) -> str:
+def exported(url: str) -> str:
     """The export of a database."""
     out = io.StringIO()
     with PostgresSnapshot(url) as whole:
-        export_whole(whole, data_dir, out)
+        export_whole(whole, whole.keys(), out)
     return out.getvalue()
 
 
-def taken_in(text: str, store: Store, data_dir: Path) -> None:
+def taken_in(text: str, store: Store, keys: KeyStore) -> None:
     """Fill a store from an export."""
 
     async def fill() -> None:
-        await take_in(io.StringIO(text), store, Keyring(data_dir))
+        await take_in(io.StringIO(text), store, keys)
         await store.close()
+        keys.close()
 
     done(fill())
 
@@ -188,16 +192,18 @@ def test_a_history_whose_first_weeks_were_dropped_is_followed(cluster: Cluster) 
 
 def test_a_history_moves_to_sqlite_and_back(url: str, database: str, tmp_path: Path) -> None:
     """The same bytes in every store: each copy's export is the one that it was made from."""
-    for name in ("one", "two", "three"):
-        (tmp_path / name).mkdir()
-    first = exported(url, tmp_path / "one")
-    taken_in(first, SqliteStore(tmp_path / "two"), tmp_path / "two")
-    assert verify(tmp_path / "two" / FILE_NAME).is_clean
+    with closing(PostgresKeyring(url)) as keys:
+        keys.add(KEY)
+    first = exported(url)
+    taken_in(first, SqliteStore(tmp_path), Keyring(tmp_path))
+    assert verify(tmp_path / FILE_NAME).is_clean
     out = io.StringIO()
-    export(tmp_path / "two" / FILE_NAME, out)
-    taken_in(out.getvalue(), PostgresStore(database), tmp_path / "three")
+    export(tmp_path / FILE_NAME, out)
+    taken_in(out.getvalue(), PostgresStore(database), PostgresKeyring(database))
     assert verify_database(database).is_clean
-    last = exported(database, tmp_path / "three")
+    with closing(PostgresKeyring(database)) as keys:
+        assert keys.all() == [KEY]
+    last = exported(database)
     assert json.loads(last.splitlines()[-1]) == json.loads(first.splitlines()[-1])
 
 
@@ -220,4 +226,4 @@ def test_the_commands_take_a_database(url: str, tmp_path: Path, cluster: Cluster
     beside = program.run("backup", str(tmp_path / "copy"), *words, other)
     assert beside.returncode == 0
     assert b"back that up by its own means" in beside.stderr
-    assert [path.name for path in (tmp_path / "copy").iterdir()] == ["keys.sqlite3"]
+    assert list((tmp_path / "copy").iterdir()) == []

@@ -129,7 +129,7 @@ def decided(database: str) -> int:
 def test_lines_are_spread_and_outlive_a_worker(program: Program, database: str) -> None:
     """Each worker has its share; one is killed and comes back; what is in flight is answered."""
     program.data.mkdir()
-    key = program.key("issuer")
+    key = program.key("issuer", "--database", database)
     maker = FrameMaker("unionpay-ascii")
     words = ("--database", database, "--workers", str(WORKERS))
     with ExitStack() as stack, program.serving(*words) as doors, Issuer(doors, key) as bank:
@@ -185,13 +185,12 @@ def text_messages_are_taken_by_all(doors: Doors, key: str) -> None:
 def test_a_policy_reaches_every_process(program: Program, database: str, tmp_path: Path) -> None:
     """Adopted on one server it holds on all; of two at once one is refused; nobody is left over."""
     program.data.mkdir()
-    keys = program.key("issuer"), program.key("operator")
     words = ("--database", database)
+    keys = program.key("issuer", *words), program.key("operator", *words)
     with program.serving(*words, "--workers", "2", code=-signal.SIGKILL) as here:
         beside = Program(tmp_path / "beside")
         beside.data.mkdir()
-        for name in ("vault.key", "keys.sqlite3"):
-            shutil.copy(program.data / name, beside.data / name)
+        shutil.copy(program.data / "vault.key", beside.data)
         with (
             beside.serving(*words, "--without-messages") as there,
             client_of(here.http, keys[0]) as one,

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Query
 from fastapi.routing import APIRoute
@@ -76,7 +77,7 @@ class Gate(APIRoute):
             if may_be_signed and is_signed(request):
                 caller = await signed_caller(request, house)
             else:
-                caller = _authenticated(request, house)
+                caller = await _authenticated(request, house)
             if caller.key.scope not in scopes:
                 detail = f"this call is for {', '.join(scopes)} keys"
                 raise Problem("forbidden_scope", detail)
@@ -102,16 +103,21 @@ class ReadRequest(Request):
         return self.document
 
 
-def _authenticated(request: Request, house: House) -> Caller:
+async def _authenticated(request: Request, house: House) -> Caller:
     """Who calls.
 
     Raises:
         Problem: `unauthorized`; which of the ways it is wrong is not told.
+        StoreUnavailableError: the keys cannot be read now.
     """
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     key = None
     if scheme.lower() == "bearer":
-        key = key_named(text.strip(), house.find_key)
+        told = text.strip()
+        if house.asks_for_keys:
+            key = await run_in_threadpool(key_named, told, house.find_key)
+        else:
+            key = key_named(told, house.find_key)
     if key is None:
         raise Problem("unauthorized", "send `Authorization: Bearer <key>`", headers=_CHALLENGE)
     asserted = request.headers.get("authentication-strength", "").strip().lower() == "strong"

@@ -276,6 +276,8 @@ class House:
     metrics: CollectorRegistry
     #: Empty while the house takes work; else why not, in a few words.
     unready: Callable[[], str]
+    #: `find_key` asks a database and may wait, so it is called off the loop.
+    asks_for_keys: bool = False
     #: What the store promises less than it should, in sentences; shown by `/readyz`.
     weaknesses: tuple[str, ...] = ()
     #: What is shown of metrics where that is more than `metrics`: those of other workers too.

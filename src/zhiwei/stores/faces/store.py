@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from zhiwei.ports import StoreUnavailableError
-from zhiwei.stores.faces.connection import FILE_NAME, open_reader, open_writer
-from zhiwei.stores.faces.queries import QUERIES
-from zhiwei.stores.faces.rows import (
+from zhiwei.stores.coding.faces import (
     code_of,
     code_row,
     deed_of,
@@ -31,6 +29,8 @@ from zhiwei.stores.faces.rows import (
     session_of,
     session_row,
 )
+from zhiwei.stores.faces.connection import FILE_NAME, open_reader, open_writer
+from zhiwei.stores.faces.queries import QUERIES
 from zhiwei.stores.files.reading import ThreadConnections
 from zhiwei.web.sign_in.model import (
     COUNTED_MS,

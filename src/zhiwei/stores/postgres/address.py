@@ -8,6 +8,7 @@ import psycopg
 from psycopg import conninfo
 
 from zhiwei.ports import StoreUnavailableError
+from zhiwei.stores.postgres.bounded import bound_waits
 from zhiwei.stores.postgres.faults import BadDatabaseUrlError
 
 SCHEMES: Final = ("postgresql://", "postgres://")
@@ -25,6 +26,8 @@ _DEFAULTS: Final = {
 _IDLE_MS: Final = 10_000
 #: So long a lock is waited for; other servers hold a card for some milliseconds.
 _LOCK_MS: Final = 2_000
+#: So long a small statement of a page may take; its answer is waited for somewhat longer.
+_SMALL_MS: Final = 4_000
 _RAISE_COMMIT: Final = """
 select set_config('synchronous_commit', 'on', false)
 where current_setting('synchronous_commit') in ('off', 'local', 'remote_write')
@@ -75,6 +78,16 @@ _ADVICE: Final = (
         "remaining connection slots",
         "raise max_connections, or start fewer servers",
     ),
+)
+#: What a session asks for that writes a row or two for a page (`writing`). Should its
+#: timeout for statements ever cancel a commit, that comes with a warning, and is no success.
+_SMALL_SESSION: Final = (
+    f"set statement_timeout = {_SMALL_MS}",
+    f"set lock_timeout = {_LOCK_MS}",
+    f"set idle_in_transaction_session_timeout = {_IDLE_MS}",
+    "set idle_session_timeout = 0",
+    _NO_TRANSACTION_LIMIT,
+    _RAISE_COMMIT,
 )
 
 
@@ -136,6 +149,23 @@ class Address:
             return connection
         except (psycopg.Error, OSError) as error:
             raise StoreUnavailableError(self._unreachable(str(error))) from None
+
+    def open_for_small_writes(self) -> psycopg.Connection[Any]:
+        """A connection for a thread that writes a row or two; no answer is waited for for ever.
+
+        Raises:
+            StoreUnavailableError: there is none.
+        """
+        try:
+            connection = psycopg.connect(
+                self._text, autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=2
+            )
+            bound_waits(connection)
+            for statement in _SMALL_SESSION:
+                connection.execute(statement.encode(), prepare=False)
+        except (psycopg.Error, OSError) as error:
+            raise StoreUnavailableError(self._unreachable(str(error))) from None
+        return connection
 
     def _unreachable(self, reason: str) -> str:
         """Why there is no connection, in one line."""

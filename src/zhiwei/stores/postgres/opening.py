@@ -42,6 +42,13 @@ TABLES: Final = (
     "message_inbound",
     "message_sender",
     "message_undeliverable",
+    "api_key",
+    "face_session",
+    "face_passkey",
+    "face_code",
+    "face_tally",
+    "face_operator",
+    "face_deed",
 )
 _MARK: Final = "zhiwei_schema"
 #: A step that has to wait for a table has every decision behind it wait as well: it gives up after

@@ -360,6 +360,11 @@ select position, card_key, body from audit order by position;
 -- Every record.
 select kind, id, subject, created_ms, body from record order by kind, id;
 
+-- name: all_keys
+-- Every API key, oldest first.
+select id, created_ms, secret_hash, scope, subject, label, revoked_ms
+from api_key order by created_ms, id;
+
 -- name: entries_by_card
 -- The journal, card by card.
 select card_key, version, filed_ms, group_version, body from journal

@@ -15,7 +15,7 @@ from zhiwei.stores.coding.record import KIND_NAMES, record_of
 from zhiwei.stores.coding.settings import decode_settings
 from zhiwei.stores.coding.usage import decode_usage
 from zhiwei.stores.postgres.address import Address
-from zhiwei.stores.postgres.reading import ReadingConnections
+from zhiwei.stores.postgres.reading import ReadingConnections, kept_text
 
 #: Above every position and version.
 _NO_BOUND: Final = 1 << 62
@@ -90,7 +90,7 @@ class PostgresReader:
 
     def record(self, kind: type[R], record_id: str) -> R | None:
         """A record of a kind."""
-        rows = self._rows("record", KIND_NAMES[kind], _text(record_id))
+        rows = self._rows("record", KIND_NAMES[kind], kept_text(record_id))
         return record_of(kind, rows[0][0], rows[0][1]) if rows else None
 
     def records(
@@ -104,11 +104,11 @@ class PostgresReader:
     ) -> list[R]:
         """Records of a kind, greatest id first."""
         name = "records_of_subject" if subject else "records"
-        start = (KIND_NAMES[kind], _text(subject)) if subject else (KIND_NAMES[kind],)
+        start = (KIND_NAMES[kind], kept_text(subject)) if subject else (KIND_NAMES[kind],)
         if after and not before:
-            rows = self._rows(f"{name}_after", *start, _text(after), limit)[::-1]
+            rows = self._rows(f"{name}_after", *start, kept_text(after), limit)[::-1]
         else:
-            bounds = (_text(before) or _LAST_TEXT, _text(after), limit)
+            bounds = (kept_text(before) or _LAST_TEXT, kept_text(after), limit)
             rows = self._rows(f"{name}_before", *start, *bounds)
         return [record_of(kind, row[0], row[1]) for row in rows]
 
@@ -162,11 +162,6 @@ class PostgresReader:
         if after and not before:
             return self._rows(f"{name}_after", *start, after, limit)[::-1]
         return self._rows(f"{name}_before", *start, before or _NO_BOUND, after, limit)
-
-
-def _text(value: str) -> str:
-    """A text to look for; PostgreSQL keeps no zero bytes and no halves of characters."""
-    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _state_of(row: tuple[Any, ...]) -> CardState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, final
 
@@ -22,20 +22,29 @@ Connection = psycopg.Connection[Any]
 class ReadingConnections:
     """At most so many; a thread that asks for one more waits until one is free."""
 
-    def __init__(self, address: Address, most: int) -> None:
-        self._address: Final = address
+    def __init__(
+        self,
+        address: Address,
+        most: int,
+        *,
+        opened: Callable[[], Connection] | None = None,
+        queries: Mapping[str, str] = QUERIES,
+    ) -> None:
+        """`opened` opens one; None = one that only reads, without settings of its own."""
+        self.opened: Final = address.open_for_reading if opened is None else opened
+        self._queries: Final = queries
         self._free: Final[list[Connection]] = []
         self._lock: Final = threading.Lock()
         self._room: Final = threading.Semaphore(most)
         self._is_open = True
 
     def rows(self, name: str, *values: object) -> list[tuple[Any, ...]]:
-        """Rows of a statement of `queries.sql`; see `run`.
+        """Rows of a statement by its name; see `run`.
 
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        return self.run(QUERIES[name], *values)
+        return self.run(self._queries[name], *values)
 
     def run(self, text: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a statement, read for itself.
@@ -46,11 +55,11 @@ class ReadingConnections:
             StoreUnavailableError: the database does not answer.
         """
         statement = text.encode()
-        with self._one() as held:
+        with self.one() as held:
             for is_last in (False, True):
                 try:
                     if held.connection is None:
-                        held.connection = self._address.open_for_reading()
+                        held.connection = self.opened()
                     with held.connection.cursor(binary=True) as cursor:
                         return cursor.execute(statement, values).fetchall()
                 except psycopg.Error as error:
@@ -65,20 +74,29 @@ class ReadingConnections:
         """Close what is free; the others are closed when they are given back."""
         with self._lock:
             self._is_open = False
+        self.drop_free()
+
+    def drop_free(self) -> None:
+        """Close what is free: it may lead to a server that another one has just been lost to."""
+        with self._lock:
             for connection in self._free:
                 connection.close()
             self._free.clear()
 
     @contextmanager
-    def _one(self) -> Iterator[_Held]:
-        """A connection for the caller alone."""
+    def one(self) -> Iterator[Held]:
+        """A connection for the caller alone, or room for one that the caller opens.
+
+        Raises:
+            StoreUnavailableError: all are in use for too long, or they were closed.
+        """
         if not self._room.acquire(timeout=_WAIT_SECONDS):
-            raise StoreUnavailableError("too many read at once; try again")
+            raise StoreUnavailableError("too many ask at once; try again")
         try:
             with self._lock:
                 if not self._is_open:
                     raise StoreUnavailableError("the store is closed")
-                held = _Held(self._free.pop() if self._free else None)
+                held = Held(self._free.pop() if self._free else None)
             try:
                 yield held
             finally:
@@ -92,7 +110,7 @@ class ReadingConnections:
 
 
 @final
-class _Held:
+class Held:
     """A connection while one thread uses it."""
 
     __slots__ = ("connection",)
@@ -105,3 +123,8 @@ class _Held:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
+
+
+def kept_text(value: str) -> str:
+    """A text as PostgreSQL can keep or find it: no zero bytes and no halves of characters."""
+    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

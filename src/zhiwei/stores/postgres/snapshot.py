@@ -12,7 +12,7 @@ from typing import Any, Final, Self, final
 import psycopg
 
 from zhiwei.core.card_state import CardState
-from zhiwei.ports import R, StoreUnavailableError
+from zhiwei.ports import ApiKey, R, StoreUnavailableError
 from zhiwei.stores.coding.entry import Filed, decode_entry
 from zhiwei.stores.coding.record import KIND_NAMES, record_of
 from zhiwei.stores.coding.settings import decode_settings
@@ -115,6 +115,10 @@ class PostgresSnapshot:
         """
         rows = self._rows("records_of_subject_after", KIND_NAMES[kind], subject, "", _ALL)
         return [record_of(kind, record_id, body) for record_id, body in rows]
+
+    def keys(self) -> Iterator[ApiKey]:
+        """The API keys, oldest first."""
+        return (ApiKey(*row) for row in self._rows("all_keys"))
 
     def by_card(self, name: str, after: bytes) -> Iterator[tuple[Any, ...]]:
         """Rows of a `…_by_card` statement behind a card, each beginning with its card's key."""

@@ -136,6 +136,10 @@ class FaceStore(Protocol):
     store cannot be read or written.
     """
 
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
     def add_session(self, session: Session) -> None:
         """Keep a new session."""
         ...

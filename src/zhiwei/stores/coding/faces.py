@@ -1,4 +1,4 @@
-"""Rows of faces.sqlite3 as values, and back. The order of columns is that of `queries.sql`."""
+"""Rows of the faces' tables as values, and back; columns are ordered as in each `queries.sql`."""
 
 from __future__ import annotations
 

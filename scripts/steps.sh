@@ -1,6 +1,9 @@
 # Sourced by check.sh and test.sh: run every step, whatever the one before said, and sum up at the end.
 # shellcheck shell=bash
 failed=()
+# Some machines are told to keep no bytecode. The suite starts some hundred programs, and each of them would
+# compile a thousand modules anew, for longer than it then works.
+unset PYTHONDONTWRITEBYTECODE
 
 # step TITLE COMMAND... : run it under a heading and remember if it failed.
 step() {

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 from tests.gateways.http.house import NOON
-from tests.web.sign_in.hall import ORIGIN, Browser, Hall
+from tests.web.sign_in.hall import Browser, Hall
 
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Via
@@ -27,13 +29,17 @@ class Room(Hall):
     """The hall with every page behind it, one card in CNY, and codes by text message."""
 
     def __init__(self, folder: Path) -> None:
+        self.end_streams: Callable[[], None]
         super().__init__(folder)
-        self.app = self.world.app
-        parts = FaceParts(self.store, site_at(ORIGIN), FaceSettings(), sends_sms=True)
-        self.end_streams = open_faces(self.app, self.world.house, parts)
         self.card = self.world.card(
             cardholder=self.holder, currency="CNY", time_zone="Asia/Shanghai"
         )
+
+    def _opened(self, origin: str) -> FastAPI:
+        """The application of the whole house."""
+        parts = FaceParts(self.store, site_at(origin), FaceSettings(), sends_sms=True)
+        self.end_streams = open_faces(self.world.app, self.world.house, parts)
+        return self.world.app
 
     def contact(self) -> str:
         """A trusted contact of the holder, who has agreed; their id."""

@@ -14,6 +14,7 @@ from tests.web.conftest import OpenPage
 from tests.web.devices import LOOKS, Device
 from tests.web.town import SHOP, Card, Town
 from tests.web.watch import Watch
+from tests.web.whole import open_whole
 
 ENGLISH = Device(1280, 800, locale="en-US")
 
@@ -154,9 +155,7 @@ def test_every_state_keeps_the_rules_of_access(
             found.append(f"{place}: {width} px wide")
 
     for place in places:
-        answer = page.goto(place, wait_until="networkidle")
-        assert answer is not None
-        assert answer.status == 200, place
+        assert open_whole(page, place).status == 200, place
         looked_at(place)
     page.goto("/me/checkup")
     page.locator("form[action='/me/checkup'] button").click()

@@ -88,15 +88,20 @@ class Hall:
             sends_sms=True,
         )
         self.doings = Doings()
-        assets = load_assets()
-        shown = filters(house.words, house.words.country)
+        self.app = self._opened(origin)
+        self.holder = self.world.cardholder(phone=PHONE, name="王芳")
+
+    def _opened(self, origin: str) -> FastAPI:
+        """The application, with the entrance and no rooms behind it."""
+        assets, words = load_assets(), self.world.house.words
+        shown = filters(words, words.country)
         frame = Frame(load_face_words(), assets, shown, is_secure=self.desk.site.is_secure)
         counter = Counter(self.desk, frame, self.doings)
-        self.app = FastAPI()
-        self.app.include_router(asset_routes(assets))
+        app = FastAPI()
+        app.include_router(asset_routes(assets))
         for routes in (entrance_routes, security_routes, proof_routes):
-            self.app.include_router(routes(counter))
-        self.holder = self.world.cardholder(phone=PHONE, name="王芳")
+            app.include_router(routes(counter))
+        return app
 
     async def _queue(self, messages: Sequence[Message]) -> int:
         if self.queue_fails:

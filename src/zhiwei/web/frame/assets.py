@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -86,8 +87,12 @@ class Assets:
         return Response(asset.body, headers=headers)
 
 
+@cache
 def load_assets() -> Assets:
-    """The files that come with the house; says which of the installed ones are missing."""
+    """The files that come with the house, shared by all callers in a process.
+
+    Says which of the installed ones are missing.
+    """
     found: dict[str, bytes] = {}
     root = files("zhiwei.web").joinpath("static")
     for folder in (root, root.joinpath("vendor")):

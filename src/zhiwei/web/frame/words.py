@@ -7,6 +7,7 @@ is in one of them. They are read as they are, once, when the server starts.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -42,8 +43,9 @@ class FaceWords:
         return template.format(**facts) if facts else template
 
 
+@cache
 def load_face_words() -> FaceWords:
-    """The catalogues that come with the house."""
+    """The catalogues that come with the house; all callers in a process share them."""
     return FaceWords({language: _table(language) for language in LANGUAGES})
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import secrets
-import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,8 +23,9 @@ from zhiwei.assemble_access import open_keyring
 from zhiwei.assemble_faces import Faces
 from zhiwei.assemble_messages import ShownMessages, open_message_reader
 from zhiwei.assemble_policy import Standing, keep_policy, policy_desk_of
-from zhiwei.assemble_store import OnProgress, open_main_store
+from zhiwei.assemble_store import MainStore, OnProgress, open_main_store
 from zhiwei.clock import Clock, ManualClock, SystemClock
+from zhiwei.collector import collect_now_and_then, quieten_collector
 from zhiwei.core.card_state import CardState
 from zhiwei.core.command import Actor, Via
 from zhiwei.core.entry import Entry
@@ -75,13 +74,6 @@ NO_RESULT: Final = {
     int(Failure.UNKNOWN): "issuer_late",
     int(Failure.BUG): "system",
 }
-#: The HTTP thread may hold the interpreter this long before the path gets it; longer turns of
-#: another thread were seen in the path's latency (at 0.5 ms its median was a quarter higher).
-_SWITCH_SECONDS: Final = 0.00005
-#: How often the youngest objects are looked through for cycles, which next to nobody makes. It
-#: costs in proportion to the files that moved since the last time (about 5 objects for each
-#: decision): half a minute at once stopped the path for 150 to 220 ms, this often for about one.
-_COLLECT_SECONDS: Final = 0.05
 _NONCES: Final = 512
 _NONCE_BYTES: Final = 8
 _TELLER_BITS: Final = 62
@@ -145,10 +137,8 @@ async def run_house(
     metrics = Metrics(None if seat is None else seat.own)
     async with contextlib.AsyncExitStack() as stack:
         # Its program is read while the store is opened. Once it has begun, `_serve` ends it.
-        messaging = _messaging(seat, metrics)
-        stack.callback(messaging.stop)
-        main = open_main_store(options.data_dir, options.database, on_progress)
-        stack.push_async_callback(main.store.close)
+        messaging = _messaging(seat, metrics, stack)
+        main = _main_store(options, on_progress, stack)
         faces = Faces(options.data_dir, options.faces_file, delivery, clock, options.database)
         stack.callback(faces.close)
         keyring = stack.enter_context(open_keyring(options.data_dir, options.database))
@@ -197,11 +187,24 @@ async def run_house(
         await _serve(doors, options, announce, until)
 
 
-def _messaging(seat: Seat | None, metrics: Metrics) -> MessagingProcess | RelayedMessaging:
-    """The messaging process with its series, or that of another worker."""
+def _main_store(
+    options: Options, on_progress: OnProgress | None, stack: contextlib.AsyncExitStack
+) -> MainStore:
+    """The store of the cards, closed with the stack."""
+    main = open_main_store(options.data_dir, options.database, on_progress)
+    stack.push_async_callback(main.store.close)
+    return main
+
+
+def _messaging(
+    seat: Seat | None, metrics: Metrics, stack: contextlib.AsyncExitStack
+) -> MessagingProcess | RelayedMessaging:
+    """The messaging process with its series, ended with the stack; or that of another worker."""
     if seat is not None and not seat.has_messaging:
+        stack.callback(seat.messaging.stop)
         return seat.messaging
     messaging = MessagingProcess()
+    stack.callback(messaging.stop)
     metrics.registry.register(MessagingSeries(messaging))
     if seat is not None:
         seat.relays_to(messaging)
@@ -332,7 +335,7 @@ async def _serve(
     engine, iso8583, http = doors.engine, doors.iso8583, doors.http
     working = asyncio.create_task(engine.run())
     tidying = asyncio.create_task(engine.tidy_when_idle())
-    collecting = asyncio.create_task(_collect_now_and_then())
+    collecting = asyncio.create_task(collect_now_and_then())
     forgetting = asyncio.create_task(doors.faces.tidy())
     following = asyncio.create_task(doors.follow_policy())
     try:
@@ -346,7 +349,7 @@ async def _serve(
         await asyncio.to_thread(doors.start_messaging)
         announce(f"http://{shown_host(http_host)}:{http_port}")
         announce(f"iso8583 {shown_host(host)}:{port}")
-        _quieten_collector()
+        quieten_collector()
         await until.wait()
         _log.info("closing")
     finally:
@@ -463,25 +466,6 @@ def _nonces() -> Iterator[bytes]:
         block = os.urandom(_NONCES * _NONCE_BYTES)
         for start in range(0, len(block), _NONCE_BYTES):
             yield block[start : start + _NONCE_BYTES]
-
-
-def _quieten_collector() -> None:
-    """Keep the collector of cycles off the path, where it cost a fifth of the time.
-
-    What is here now stays, and decisions make no cycles; HTTP makes a few
-    (`_collect_now_and_then`).
-    """
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-
-
-async def _collect_now_and_then() -> None:
-    """Collect the youngest objects, a few at a time; runs until it is cancelled."""
-    while True:
-        await asyncio.sleep(_COLLECT_SECONDS)
-        gc.collect(0)
 
 
 def shown_host(host: str) -> str:

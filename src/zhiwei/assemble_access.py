@@ -10,8 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zhiwei.keyring import Keyring
-from zhiwei.ports import KeyStore
+from zhiwei.keyring import Keyring, KeyStore
 
 if TYPE_CHECKING:
     from zhiwei.web.sign_in.model import FaceStore

@@ -2,16 +2,17 @@
 
 The main database has exactly one writing process, the server. Keys are made by the command line
 while the server runs, so they lie beside it, and the server sees a new or revoked key with its next
-call. With a database the keys stand there (`stores.postgres.access`); both are a `ports.KeyStore`.
+call. With a database the keys stand there (`stores.postgres.access`); both are a `KeyStore`.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, Protocol, final
 
 from zhiwei.ports import ApiKey, StoreUnavailableError
 
@@ -32,6 +33,29 @@ create table if not exists api_key (
 
 class KeyringError(StoreUnavailableError):
     """the keys of this data directory cannot be read or written"""
+
+
+class KeyStore(Protocol):
+    """Keeps the API keys. Thread-safe; every call is one transaction, and may wait.
+
+    A key that was made or revoked anywhere is so for every server of these data with its next call.
+    All raise StoreUnavailableError where the keys cannot be read or written.
+    """
+
+    def add(self, key: ApiKey) -> None:
+        """Keep a new key."""
+
+    def find(self, key_id: str) -> ApiKey | None:
+        """The key of an id, revoked or not; None where there is none."""
+
+    def all(self) -> Sequence[ApiKey]:
+        """All keys, oldest first."""
+
+    def revoke(self, key_id: str, now_ms: int) -> bool:
+        """Revoke a key for good; False where there is no such key or it was revoked before."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
 
 
 @final

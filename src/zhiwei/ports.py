@@ -474,31 +474,3 @@ class Reader(Protocol):
     def event(self, event_id: str) -> EventRow | None:
         """One event of the outbox."""
         ...
-
-
-class KeyStore(Protocol):
-    """Keeps the API keys. Thread-safe; every call is one transaction, and may wait.
-
-    A key that was made or revoked anywhere is so for every server of these data with its next call.
-    All raise StoreUnavailableError where the keys cannot be read or written.
-    """
-
-    def add(self, key: ApiKey) -> None:
-        """Keep a new key."""
-        ...
-
-    def find(self, key_id: str) -> ApiKey | None:
-        """The key of an id, revoked or not; None where there is none."""
-        ...
-
-    def all(self) -> Sequence[ApiKey]:
-        """All keys, oldest first."""
-        ...
-
-    def revoke(self, key_id: str, now_ms: int) -> bool:
-        """Revoke a key for good; False where there is no such key or it was revoked before."""
-        ...
-
-    def close(self) -> None:
-        """Let go of what is open."""
-        ...

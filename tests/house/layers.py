@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "vault": frozenset({"core"}),
     "policy_file": frozenset({"core"}),
     "clock": frozenset(),
+    "collector": frozenset(),
     "logs": frozenset(),
     # Tries a control on a card's journal; both doors ask it, and neither holds the guardian itself.
     "preview": frozenset({"core", "ports", "guardian"}),

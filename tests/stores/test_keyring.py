@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.stores.faces.test_faces import at_once
-from zhiwei.keyring import Keyring
-from zhiwei.ports import ApiKey, KeyStore, StoreUnavailableError
+from zhiwei.keyring import Keyring, KeyStore
+from zhiwei.ports import ApiKey, StoreUnavailableError
 from zhiwei.stores.postgres.access.keyring import PostgresKeyring
 
 Open = Callable[[], KeyStore]

@@ -25,8 +25,9 @@ from zhiwei.core.result import Audit, Related, Result
 from zhiwei.guardian import Guardian, guardian_under
 from zhiwei.journal.export import FORMAT, VERSION
 from zhiwei.journal.tally import Tally
+from zhiwei.keyring import KeyStore
 from zhiwei.policy_file import policy_of_stored
-from zhiwei.ports import ApiKey, CorruptFileError, KeyStore, PolicyText, Record, Store
+from zhiwei.ports import ApiKey, CorruptFileError, PolicyText, Record, Store
 from zhiwei.stores.coding.entry import HASH_BYTES, chain_of, decode_content
 from zhiwei.stores.coding.record import KINDS
 

@@ -22,8 +22,8 @@ from zhiwei.journal.export import export, export_whole
 from zhiwei.journal.taking_in import take_in
 from zhiwei.journal.verify import verify
 from zhiwei.journal.verify_database import verify_database
-from zhiwei.keyring import Keyring
-from zhiwei.ports import ApiKey, KeyStore, Store
+from zhiwei.keyring import Keyring, KeyStore
+from zhiwei.ports import ApiKey, Store
 from zhiwei.stores.postgres.access.keyring import PostgresKeyring
 from zhiwei.stores.postgres.snapshot import PostgresSnapshot
 from zhiwei.stores.postgres.store import PostgresStore

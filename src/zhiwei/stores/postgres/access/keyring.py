@@ -1,4 +1,4 @@
-"""PostgresKeyring: the API keys that all servers of a database know; see `ports.KeyStore`."""
+"""PostgresKeyring: the API keys that all servers of a database know; see `keyring.KeyStore`."""
 
 from __future__ import annotations
 

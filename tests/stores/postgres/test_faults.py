@@ -125,7 +125,7 @@ def test_with_too_few_connections_batches_go_round(narrow: str) -> None:
         store = PostgresStore(narrow)
         (told,) = store.weaknesses
         assert told.startswith(
-            "only 3 connections are allowed here, and each server takes up to 19"
+            "only 3 connections are allowed here, and each server takes up to 30"
         )
         await store.transact([registration(card) for card in range(40)], STEP, NOON)
         storm = [store.transact([purchase(card, card + 1)], STEP, NOON) for card in range(40)]

@@ -46,7 +46,8 @@ _log: Final = structlog.get_logger()
 #: How often a batch is begun anew after something that wrote nothing.
 _TRIES: Final = 4
 _SETTLE_PAUSE_SECONDS: Final = 0.1
-_MESSAGING_CONNECTIONS: Final = 6
+#: Of a server besides the path and its readers: 6 for messages, 4 for API keys, 4 for the pages.
+_OTHER_CONNECTIONS: Final = 14
 
 #: Card, version, instant of filing and hash of one entry of a batch.
 Probe: TypeAlias = "tuple[bytes, int, int, bytes]"
@@ -70,8 +71,8 @@ class Bounds:
 
     @property
     def most(self) -> int:
-        """Connections that a server takes at most, with those for messages."""
-        return self.connections + self.reading_connections + _MESSAGING_CONNECTIONS
+        """Connections that a server takes at most, all in all."""
+        return self.connections + self.reading_connections + _OTHER_CONNECTIONS
 
 
 class _BeginAnewError(Exception):

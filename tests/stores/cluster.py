@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from time import sleep
 from typing import Any, Final
 
 import psycopg
@@ -64,6 +65,18 @@ class Cluster:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+    def wait_for_standbys(self, names: str) -> None:
+        """Have commits wait for these standbys from now on; for nobody, if there are none.
+
+        A reload is done when PostgreSQL's processes come to it. New sessions show the setting once
+        all of them were told; the one that makes commits wait reads it before its next checkpoint.
+        """
+        self.execute(f"alter system set synchronous_standby_names = '{names}'")
+        self.execute("select pg_reload_conf()")
+        while self.execute("show synchronous_standby_names") != [(names,)]:
+            sleep(0.01)
+        self.execute("checkpoint")
 
     def control(self, *words: str) -> None:
         """Call `pg_ctl`."""

@@ -151,8 +151,7 @@ def test_a_promoted_standby_is_found_without_a_restart() -> None:
 
         async def go() -> None:
             store = PostgresStore(both, bounds=Bounds(settle_seconds=30.0))
-            primary.execute("alter system set synchronous_standby_names = '*'")
-            primary.execute("select pg_reload_conf()")
+            primary.wait_for_standbys("*")
             await store.transact([registration(1), purchase(1, 1)], STEP, NOON)
             await asyncio.to_thread(primary.control, "stop", "-m", "immediate")
             with pytest.raises(StoreUnavailableError):

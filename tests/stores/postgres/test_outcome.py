@@ -148,16 +148,17 @@ def test_without_a_database_the_outcome_stays_unknown(cluster: Cluster, database
 
 
 @pytest.fixture(scope="module")
-def lonely() -> Iterator[Cluster]:
-    """A server whose commits can be made to wait for a standby that does not exist."""
+def server() -> Iterator[Cluster]:
+    """A server that no other module's tests use."""
     with running_cluster() as started:
         yield started
 
 
-def wait_for_standbys(cluster: Cluster, names: str) -> None:
-    """Have commits wait for these standbys from now on; for nobody, if there are none."""
-    cluster.execute(f"alter system set synchronous_standby_names = '{names}'")
-    cluster.execute("select pg_reload_conf()")
+@pytest.fixture
+def lonely(server: Cluster) -> Iterator[Cluster]:
+    """A server whose commits can be made to wait for a standby that does not exist."""
+    yield server
+    server.wait_for_standbys("")
 
 
 def committing(cluster: Cluster) -> list[int]:
@@ -173,7 +174,7 @@ def test_a_cancelled_wait_for_the_standby_is_no_approval(lonely: Cluster) -> Non
     async def go() -> None:
         store = PostgresStore(url, bounds=QUICK)
         await store.transact([registration(1), purchase(1, 1)], STEP, NOON)
-        wait_for_standbys(lonely, "ghost")
+        lonely.wait_for_standbys("ghost")
         deciding = asyncio.create_task(store.transact([purchase(1, 2)], STEP, NOON))
         pids = await until(lambda: committing(lonely))
         lonely.execute(f"select pg_cancel_backend({pids[0]})")
@@ -184,7 +185,7 @@ def test_a_cancelled_wait_for_the_standby_is_no_approval(lonely: Cluster) -> Non
         assert versions(lonely, url) == [1, 2, 3]
         with pytest.raises(StoreUnavailableError):
             await store.transact([purchase(1, 2)], STEP, NOON)
-        wait_for_standbys(lonely, "")
+        lonely.wait_for_standbys("")
         (again,) = await store.transact([purchase(1, 2)], STEP, NOON)
         assert again.is_repeat
         assert is_approved(again)
@@ -201,11 +202,11 @@ def test_a_commit_that_waits_too_long_is_no_approval(lonely: Cluster) -> None:
     async def go() -> None:
         store = PostgresStore(url, bounds=QUICK)
         await store.transact([registration(1)], STEP, NOON)
-        wait_for_standbys(lonely, "ghost")
+        lonely.wait_for_standbys("ghost")
         with pytest.raises(OutcomeUnknownError):
             await store.transact([purchase(1, 1)], STEP, NOON)
         assert committing(lonely)
-        wait_for_standbys(lonely, "")
+        lonely.wait_for_standbys("")
         (again,) = await store.transact([purchase(1, 1)], STEP, NOON)
         assert again.is_repeat
         await store.close()
@@ -221,13 +222,13 @@ def test_a_standby_that_comes_back_settles_a_cancelled_wait(lonely: Cluster) -> 
     async def go() -> None:
         store = PostgresStore(url)
         await store.transact([registration(1)], STEP, NOON)
-        wait_for_standbys(lonely, "ghost")
+        lonely.wait_for_standbys("ghost")
         deciding = asyncio.create_task(store.transact([purchase(1, 1)], STEP, NOON))
         pids = await until(lambda: committing(lonely))
         lonely.execute(f"select pg_cancel_backend({pids[0]})")
         # Its second look waits for the standby as well.
         await until(lambda: set(committing(lonely)) - set(pids))
-        wait_for_standbys(lonely, "")
+        lonely.wait_for_standbys("")
         (result,) = await deciding
         assert is_approved(result)
         await store.close()

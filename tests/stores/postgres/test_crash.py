@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from functools import partial
 
 import pytest
 
 from tests.stores.cases import NOON, STEP, done, key_of, purchase, registration
 from tests.stores.cluster import Cluster, running_cluster
+from tests.stores.postgres.test_faults import until_written
 from tests.stores.postgres.test_outcome import is_approved, until
 from zhiwei.core.command import Command
 from zhiwei.journal.verify_database import verify_database
@@ -79,7 +81,8 @@ def test_a_database_that_is_killed_loses_nothing_acknowledged(rounds: int) -> No
             reader = load.stores[0].reader()
             for at in range(0, len(load.acknowledged), 400):
                 batch = load.acknowledged[at : at + 400]
-                results = await load.stores[1].transact(batch, STEP, NOON)
+                # The second server may not have tried yet whether the database is back.
+                results = await until_written(partial(load.stores[1].transact, batch, STEP, NOON))
                 assert all(result.is_repeat for result in results)
             entries = 0
             for number in range(CARDS):

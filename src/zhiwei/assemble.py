@@ -49,6 +49,7 @@ from zhiwei.gateways.response_codes import load as load_response_codes
 from zhiwei.http_thread import HttpThread
 from zhiwei.messaging.model import MessageReader
 from zhiwei.messaging.settings import MessagesFileError, MessagingSettings, load_messages
+from zhiwei.messaging_process.calling import MessagingCalls
 from zhiwei.messaging_process.house_side import ImageReader, MessagingSeries, answers_of, calls_of
 from zhiwei.messaging_process.orders import Orders
 from zhiwei.messaging_process.parent import MessagingProcess
@@ -229,13 +230,9 @@ def _message_desk(
     delivery: MessagingSettings,
 ) -> MessageDesk:
     """The messaging process as the HTTP door sees it."""
-    return MessageDesk(
-        reader,
-        messaging.replay,
-        messaging.inbound,
-        messaging.queue,
-        sends_sms="sms" in delivery.channels,
-    )
+    calls = MessagingCalls(messaging.call)
+    has_sms = "sms" in delivery.channels
+    return MessageDesk(reader, calls.replay, calls.inbound, calls.queue, sends_sms=has_sms)
 
 
 def _delivery_of(options: Options) -> MessagingSettings:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import astuple, replace
 from typing import Any, Final, TypeVar, final
@@ -18,14 +18,12 @@ from typing import Any, Final, TypeVar, final
 import structlog
 
 from zhiwei.core.errors import ZhiweiError
-from zhiwei.messaging.model import Message
-from zhiwei.messaging.reply import Taken
 from zhiwei.messaging_process.orders import Orders
-from zhiwei.messaging_process.program import Program
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.process_link.asking import Answering
 from zhiwei.process_link.calls import Handler, Line, line_over
-from zhiwei.process_link.wire import messages_list, taken_of
+from zhiwei.process_link.pauses import Pauses, rest
+from zhiwei.process_link.program import Program
 
 _log: Final = structlog.get_logger()
 
@@ -35,10 +33,8 @@ _BEGIN_SECONDS: Final = 30.0
 _END_SECONDS: Final = 60.0
 _CALL_SECONDS: Final = 30.0
 _METRICS_SECONDS: Final = 1.0
-_PAUSE_SECONDS: Final = 0.2
-_PAUSE_SECONDS_MAX: Final = 30.0
-#: Who lived so long had begun well.
-_WELL_SECONDS: Final = 60.0
+#: The program has so long to be gone once its sockets are closed.
+_GONE_SECONDS: Final = 5.0
 
 T = TypeVar("T")
 
@@ -58,7 +54,7 @@ class MessagingProcess:
             MessagingError: no process can be started.
         """
         try:
-            self._program: Program | None = Program()
+            self._program: Program | None = _program()
         except OSError as error:
             raise MessagingError(f"no process can be started: {error.strerror}") from None
         self._orders: Orders | None = None
@@ -132,30 +128,6 @@ class MessagingProcess:
         """Whether it takes calls."""
         return self._line is not None
 
-    async def replay(self, ids: Sequence[str]) -> int:
-        """Queue messages that are over again; returns how many were.
-
-        Raises:
-            StoreUnavailableError: none was, or it is not known.
-        """
-        return int(await self._call("replay", list(ids)))
-
-    async def queue(self, messages: Sequence[Message]) -> int:
-        """Take in messages that tell no event; returns how many were new.
-
-        Raises:
-            StoreUnavailableError: none was, or it is not known.
-        """
-        return int(await self._call("queue", messages_list(messages)))
-
-    async def inbound(self, sender: str, text: str, message_id: str) -> Taken:
-        """Carry out a text message; the reply goes out once, however often it is called.
-
-        Raises:
-            StoreUnavailableError: nothing was done, or it is not known.
-        """
-        return taken_of(await self._call("inbound", [sender, text, message_id]))
-
     def metrics(self) -> list[Any] | None:
         """Its series now, as values of the wire; None where it does not tell. Blocks a little."""
         line, loop = self._line, self._loop
@@ -166,8 +138,12 @@ class MessagingProcess:
             return list(_begun_on(loop, work).result(2 * _METRICS_SECONDS))
         return None
 
-    async def _call(self, name: str, value: object) -> Any:  # noqa: ANN401 - a value of the wire
-        """Have it do something; from any loop."""
+    async def call(self, name: str, value: object) -> Any:  # noqa: ANN401 - a value of the wire
+        """Have it do something (`MessagingCalls`); from any loop.
+
+        Raises:
+            StoreUnavailableError: it was not done, or it is not known.
+        """
         line, loop = self._line, self._loop
         if line is None or loop is None:
             raise StoreUnavailableError("messages cannot be handled now; try again")
@@ -191,11 +167,11 @@ class MessagingProcess:
     async def _live(self) -> None:
         """Keep a process running until told to end."""
         loop = asyncio.get_running_loop()
-        pause = _PAUSE_SECONDS
+        pauses = Pauses()
         while not self._is_to_end.is_set():
             began = loop.time()
             try:
-                await self._live_once(self._program or Program())
+                await self._live_once(self._program or _program())
             except Exception as error:  # noqa: BLE001 - told by `start`, or tried again
                 if not self._has_begun.done():
                     self._has_begun.set_exception(error)
@@ -204,17 +180,14 @@ class MessagingProcess:
             if self._is_to_end.is_set():
                 return
             self.restarts += 1
-            pause = _PAUSE_SECONDS if loop.time() - began > _WELL_SECONDS else pause
+            pause = pauses.after(loop.time() - began)
             _log.error("messaging_process_ended", again_in_seconds=pause)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._is_to_end.wait()
-            pause = min(2 * pause, _PAUSE_SECONDS_MAX)
+            await rest(pause, self._is_to_end)
 
     async def _live_once(self, program: Program) -> None:
         """Have a process begin, and wait until it is gone or to be ended."""
         self._program = program
-        answering = Answering(program.questions, self._answers)
+        answering = Answering(program.beside, self._answers)
         line = await line_over(program.calls, self._handlers)
         serving = asyncio.create_task(line.run())
         ending = asyncio.create_task(self._is_to_end.wait())
@@ -240,6 +213,11 @@ class MessagingProcess:
             await asyncio.wait((serving, ending))
             answering.close()
             await asyncio.to_thread(program.end)
+
+
+def _program() -> Program:
+    """The program, with its questions beside."""
+    return Program(f"{__package__}.child", end_seconds=_GONE_SECONDS)
 
 
 def _begun_on(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> Future[T]:

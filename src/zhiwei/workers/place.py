@@ -18,8 +18,9 @@ from zhiwei.assemble import Options
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.process_link.calls import Handler, Line, line_over
+from zhiwei.process_link.pauses import Pauses, rest
+from zhiwei.process_link.program import Program
 from zhiwei.workers.handing import Handing, Spreading
-from zhiwei.workers.program import Program
 
 _log: Final = structlog.get_logger()
 
@@ -29,10 +30,8 @@ _BEGIN_SECONDS: Final = 300.0
 _END_SECONDS: Final = 120.0
 _METRICS_SECONDS: Final = 1.5
 _CALL_SECONDS: Final = 30.0
-_PAUSE_SECONDS: Final = 0.2
-_PAUSE_SECONDS_MAX: Final = 30.0
-#: Who lived so long had begun well.
-_WELL_SECONDS: Final = 60.0
+#: The program has so long to be gone once its sockets are closed.
+_GONE_SECONDS: Final = 10.0
 
 
 class WorkerNotStartedError(ZhiweiError):
@@ -75,7 +74,7 @@ class Place:
         self._has_begun: asyncio.Future[None] | None = None
         self._living: asyncio.Task[None] | None = None
         try:
-            self._program: Program | None = Program(http)
+            self._program: Program | None = _program(http)
         except OSError as error:
             message = f"no process can be started: {error.strerror}"
             raise WorkerNotStartedError(message) from None
@@ -127,7 +126,7 @@ class Place:
         loop = asyncio.get_running_loop()
         has_begun = self._has_begun
         assert has_begun is not None, "it was made before"
-        pause = _PAUSE_SECONDS
+        pauses = Pauses()
         while not self._is_to_end.is_set():
             began = loop.time()
             try:
@@ -140,22 +139,19 @@ class Place:
             if self._is_to_end.is_set():
                 return
             self.restarts += 1
-            pause = _PAUSE_SECONDS if loop.time() - began > _WELL_SECONDS else pause
+            pause = pauses.after(loop.time() - began)
             _log.error(
                 "worker_ended",
                 worker=self.number,
                 restarts=self.restarts,
                 again_in_seconds=pause,
             )
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._is_to_end.wait()
-            pause = min(2 * pause, _PAUSE_SECONDS_MAX)
+            await rest(pause, self._is_to_end)
 
     async def _live_once(self, has_begun: asyncio.Future[None]) -> None:
         """Have a process begin, and wait until it is gone or to be ended."""
-        program, self._program = self._program or Program(self._http), None
-        handing = Handing(program.handing)
+        program, self._program = self._program or _program(self._http), None
+        handing = Handing(program.beside)
         line = await line_over(program.calls, self._handlers)
         serving = asyncio.create_task(line.run())
         ending = asyncio.create_task(self._is_to_end.wait())
@@ -184,3 +180,8 @@ class Place:
         is_first = self.number == 1
         options = self._options if is_first else replace(self._options, without_messages=True)
         return [self.number, is_first, pickle.dumps(options)]
+
+
+def _program(http: socket.socket) -> Program:
+    """A worker's program, which is handed lines beside, and has the HTTP port's socket."""
+    return Program(f"{__package__}.child", http, end_seconds=_GONE_SECONDS)

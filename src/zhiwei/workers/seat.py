@@ -5,18 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Sequence
 from typing import Any, Final, final
 
 from prometheus_client import CollectorRegistry
 
 from zhiwei.core.errors import ZhiweiError
-from zhiwei.messaging.model import Message
-from zhiwei.messaging.reply import Taken
 from zhiwei.messaging_process.parent import MessagingProcess
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.process_link.calls import Line
-from zhiwei.process_link.wire import messages_list, messages_of, taken_list, taken_of
 from zhiwei.workers.handing import Handed
 from zhiwei.workers.series import AllSeries, shown_by
 
@@ -67,15 +63,9 @@ class Seat:
         Raises:
             StoreUnavailableError: it was not done, or it is not known.
         """
-        messaging = self._own_messaging
-        if messaging is None:
+        if self._own_messaging is None:
             raise StoreUnavailableError("messages cannot be handled now; try again")
-        if name == "replay":
-            return await messaging.replay(value)
-        if name == "queue":
-            return await messaging.queue(messages_of(value))
-        sender, text, message_id = value
-        return taken_list(await messaging.inbound(sender, text, message_id))
+        return await self._own_messaging.call(name, value)
 
     def _ask_series(self) -> list[Any] | None:
         """What the supervisor tells; for any thread but the loop's."""
@@ -94,38 +84,18 @@ class RelayedMessaging:
         self._line: Final = line
         self._loop: Final = loop
 
-    async def replay(self, ids: Sequence[str]) -> int:
-        """Queue messages that are over again; returns how many were.
-
-        Raises:
-            StoreUnavailableError: none was, or it is not known.
-        """
-        return int(await self._call("replay", list(ids)))
-
-    async def queue(self, messages: Sequence[Message]) -> int:
-        """Take in messages that tell no event; returns how many were new.
-
-        Raises:
-            StoreUnavailableError: none was, or it is not known.
-        """
-        return int(await self._call("queue", messages_list(messages)))
-
-    async def inbound(self, sender: str, text: str, message_id: str) -> Taken:
-        """Carry out a text message; the reply goes out once, however often it is called.
-
-        Raises:
-            StoreUnavailableError: nothing was done, or it is not known.
-        """
-        return taken_of(await self._call("inbound", [sender, text, message_id]))
-
     def follow(self, policy: str) -> None:
         """The worker that has the process finds another policy by itself, and tells it."""
 
     def stop(self) -> None:
         """It is not this worker's to end."""
 
-    async def _call(self, name: str, value: object) -> Any:  # noqa: ANN401 - a value of the wire
-        """Have it do something; from any loop."""
+    async def call(self, name: str, value: object) -> Any:  # noqa: ANN401 - a value of the wire
+        """Have it do something (`MessagingCalls`); from any loop.
+
+        Raises:
+            StoreUnavailableError: it was not done, or it is not known.
+        """
         work = self._line.call("messaging", [name, value], _CALL_SECONDS)
         try:
             future = asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -14,6 +14,7 @@ from zhiwei.core.ids import card_key_of
 from zhiwei.gateways.http.house import MessageDesk
 from zhiwei.messaging.model import CHAT, EMAIL, PUSH, WEBHOOK, Status
 from zhiwei.messaging.tries import MESSAGES_MAX
+from zhiwei.messaging_process.calling import MessagingCalls
 from zhiwei.messaging_process.parent import MessagingProcess
 
 PHONE = "13800138000"
@@ -290,7 +291,8 @@ def test_a_messaging_part_that_is_gone_is_unavailable(tmp_path: Path) -> None:
     office = PostOffice(memory_world(), tmp_path)
     office.plan("msg_1", Status.DEAD)
     process = MessagingProcess()
-    office.show(MessageDesk(office.reader, process.replay, process.inbound, process.queue))
+    calls = MessagingCalls(process.call)
+    office.show(MessageDesk(office.reader, calls.replay, calls.inbound, calls.queue))
     issuer = office.world.issuer
     body = {"from": PHONE, "text": "ZF"}
     assert issuer.post("/v1/inbound_messages", body).status_code == 503

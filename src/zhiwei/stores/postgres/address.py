@@ -136,19 +136,7 @@ class Address:
         Raises:
             StoreUnavailableError: there is none.
         """
-        try:
-            connection = psycopg.connect(
-                self._text, autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=2
-            )
-            try:
-                # One message, without parameters.
-                psycopg.ClientCursor(connection).execute(";".join(_READING_SESSION).encode())
-            except BaseException:
-                connection.close()
-                raise
-            return connection
-        except (psycopg.Error, OSError) as error:
-            raise StoreUnavailableError(self._unreachable(str(error))) from None
+        return self._opened(_READING_SESSION)
 
     def open_for_small_writes(self) -> psycopg.Connection[Any]:
         """A connection for a thread that writes a row or two; no answer is waited for for ever.
@@ -156,21 +144,35 @@ class Address:
         Raises:
             StoreUnavailableError: there is none.
         """
+        return self._opened(_SMALL_SESSION, is_bounded=True)
+
+    def _opened(
+        self, session: tuple[str, ...], *, is_bounded: bool = False
+    ) -> psycopg.Connection[Any]:
         try:
             connection = psycopg.connect(
                 self._text, autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=2
             )
-            bound_waits(connection)
-            for statement in _SMALL_SESSION:
-                connection.execute(statement.encode(), prepare=False)
+            try:
+                if is_bounded:
+                    bound_waits(connection)
+                run_script(connection, ";".join(session))
+            except BaseException:
+                connection.close()
+                raise
+            return connection
         except (psycopg.Error, OSError) as error:
             raise StoreUnavailableError(self._unreachable(str(error))) from None
-        return connection
 
     def _unreachable(self, reason: str) -> str:
         """Why there is no connection, in one line."""
         hint = next((f"; {advice}" for words, advice in _ADVICE if words in reason), "")
         return f"no connection to the database {self.shown}: {_one_line(reason)}{hint}"
+
+
+def run_script(connection: psycopg.Connection[Any], script: str) -> None:
+    """Run statements without parameters as one message, whose answers nobody wants."""
+    psycopg.ClientCursor(connection).execute(script.encode())
 
 
 def _one_line(text: str) -> str:

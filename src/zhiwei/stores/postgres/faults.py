@@ -67,3 +67,8 @@ class StatementError(Exception):
     def is_final(self) -> bool:
         """The server ends the connection: it shuts down, or an administrator did it."""
         return self.code.startswith(("57P", "08"))
+
+
+def first_line(error: Exception) -> str:
+    """What it says, without the lines that PostgreSQL puts below."""
+    return str(error).partition("\n")[0]

@@ -11,12 +11,14 @@ import psycopg
 
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.postgres import weaknesses
+from zhiwei.stores.postgres.address import run_script
 from zhiwei.stores.postgres.faults import (
     LOCK_NOT_AVAILABLE,
     DatabaseRefusedError,
     ForeignDatabaseError,
     NewerSchemaError,
     OlderServersError,
+    first_line,
 )
 from zhiwei.stores.postgres.queries import QUERIES
 from zhiwei.stores.postgres.steps import PACKAGE, Steps
@@ -86,7 +88,7 @@ def made_ready(connection: Connection, steps: Steps, connections: int = 1) -> tu
         connection.execute(b"set statement_timeout = 0")
         found = check_server(connection, connections)
     except psycopg.Error as error:
-        raise StoreUnavailableError(f"the database cannot be used: {_first_line(error)}") from error
+        raise StoreUnavailableError(f"the database cannot be used: {first_line(error)}") from error
     bring_up_to_date(connection, steps)
     return found
 
@@ -133,7 +135,7 @@ def bring_up_to_date(connection: Connection, steps: Steps) -> Schema:
         except psycopg.Error as error:
             if error.sqlstate != LOCK_NOT_AVAILABLE:
                 message = (
-                    f"the schema cannot be made: {_first_line(error)};"
+                    f"the schema cannot be made: {first_line(error)};"
                     " the tables must belong to this user"
                 )
                 raise StoreUnavailableError(message) from error
@@ -167,10 +169,10 @@ def finish(connection: Connection, steps: Steps) -> Schema:
                         f"a server that knows only schema {number} is still connected; end it first"
                     )
             for number in due:
-                _run(connection, steps.post[number])
+                run_script(connection, steps.post[number])
             return _noted(connection, Schema(at.number, due[-1]))
     except psycopg.Error as error:
-        message = f"the schema cannot be finished: {_first_line(error)}"
+        message = f"the schema cannot be finished: {first_line(error)}"
         raise StoreUnavailableError(message) from error
 
 
@@ -212,11 +214,11 @@ def _brought(connection: Connection, steps: Steps) -> Schema:
     connection.execute(QUERIES["one_at_a_time"].encode())
     at = schema_of(connection, steps)
     if at.number == 0:
-        _run(connection, (files(PACKAGE) / "schema.sql").read_text(encoding="utf-8"))
+        run_script(connection, (files(PACKAGE) / "schema.sql").read_text(encoding="utf-8"))
         return _noted(connection, Schema(steps.newest, steps.finished))
     due = [number for number in steps.pre if number > at.number]
     for number in due:
-        _run(connection, steps.pre[number])
+        run_script(connection, steps.pre[number])
     return _noted(connection, Schema(due[-1], at.finished)) if due else at
 
 
@@ -226,13 +228,3 @@ def _noted(connection: Connection, at: Schema) -> Schema:
     numbers = (at.number, at.finished)
     connection.execute(b"insert into zhiwei_schema (number, finished) values ($1, $2)", numbers)
     return at
-
-
-def _run(connection: Connection, script: str) -> None:
-    """Run a script within the transaction."""
-    # Without parameters the script goes as one message, however many statements it holds.
-    psycopg.ClientCursor(connection).execute(script.encode())
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return str(error).partition("\n")[0]

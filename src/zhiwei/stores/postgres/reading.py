@@ -11,6 +11,7 @@ import psycopg
 
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.postgres.address import Address
+from zhiwei.stores.postgres.faults import first_line
 from zhiwei.stores.postgres.queries import QUERIES
 
 _WAIT_SECONDS: Final = 10.0
@@ -66,7 +67,7 @@ class ReadingConnections:
                     was_lost = held.connection is not None and held.connection.broken
                     held.drop()
                     if is_last or not was_lost:
-                        first = str(error).splitlines()[0]
+                        first = first_line(error)
                         raise StoreUnavailableError(f"it cannot be read: {first}") from error
         raise AssertionError("unreachable")
 

@@ -19,6 +19,7 @@ import psycopg
 
 from zhiwei.ports import EventRow, StoreUnavailableError
 from zhiwei.stores.postgres.address import Address
+from zhiwei.stores.postgres.faults import first_line
 from zhiwei.stores.postgres.queries import QUERIES
 from zhiwei.stores.postgres.reader import PostgresReader
 
@@ -103,6 +104,6 @@ class SettledEvents:
             self.close()
             self._settled = 0
             self._pending = None
-            first = str(error).partition("\n")[0]
+            first = first_line(error)
             raise StoreUnavailableError(f"it cannot be read: {first}") from error
         return 0 if row is None else int(row[0])

@@ -18,6 +18,7 @@ from zhiwei.stores.coding.record import KIND_NAMES, record_of
 from zhiwei.stores.coding.settings import decode_settings
 from zhiwei.stores.coding.usage import decode_usage
 from zhiwei.stores.postgres.address import Address
+from zhiwei.stores.postgres.faults import first_line
 from zhiwei.stores.postgres.opening import schema_of
 from zhiwei.stores.postgres.queries import QUERIES
 from zhiwei.stores.postgres.steps import known_steps
@@ -45,7 +46,7 @@ class PostgresSnapshot:
             row, names = self._begun()
         except psycopg.Error as error:
             self._connection.close()
-            first = str(error).partition("\n")[0]
+            first = first_line(error)
             raise StoreUnavailableError(f"the data cannot be read: {first}") from error
         except BaseException:
             self._connection.close()
@@ -142,5 +143,5 @@ class PostgresSnapshot:
                 cursor.itersize = _ROWS
                 yield from cursor.execute(QUERIES[name].encode(), values, binary=True)
         except psycopg.Error as error:
-            first = str(error).partition("\n")[0]
+            first = first_line(error)
             raise StoreUnavailableError(f"the data cannot be read: {first}") from error

@@ -14,6 +14,7 @@ import psycopg
 
 from zhiwei.ports import StoreUnavailableError
 from zhiwei.stores.postgres.address import Address
+from zhiwei.stores.postgres.faults import first_line
 from zhiwei.stores.postgres.opening import made_ready
 from zhiwei.stores.postgres.reading import Held, ReadingConnections, kept_text
 from zhiwei.stores.postgres.steps import known_steps
@@ -105,7 +106,7 @@ class WritingConnections:
                         continue
                     if isinstance(error, psycopg.OperationalError):
                         self._pool.drop_free()
-                    first = str(error).partition("\n")[0]
+                    first = first_line(error)
                     raise StoreUnavailableError(f"it cannot be written: {first}") from error
                 except BaseException:
                     held.drop()

@@ -10,7 +10,8 @@ from typing import Any, Final, final
 import psycopg
 
 from zhiwei.ports import StoreUnavailableError
-from zhiwei.stores.postgres.address import SESSION, Address
+from zhiwei.stores.postgres.address import SESSION, Address, run_script
+from zhiwei.stores.postgres.faults import first_line
 from zhiwei.stores.postgres.messages.queries import QUERIES
 
 #: After a connection could not be made, nobody tries again for so long.
@@ -69,14 +70,14 @@ class MessageConnection:
             StoreUnavailableError: there is no connection.
         """
         was_open = self._connection is not None
-        script = QUERIES["begin_flushed" if is_flushed else "begin"].encode()
+        script = QUERIES["begin_flushed" if is_flushed else "begin"]
         try:
-            _script(self._open(), script)
+            run_script(self._open(), script)
         except psycopg.OperationalError:
             if not was_open:
                 raise
             self.close()
-            _script(self._open(), script)
+            run_script(self._open(), script)
         self._warnings.clear()
 
     def commit(self) -> None:
@@ -114,7 +115,7 @@ class MessageConnection:
         except psycopg.Error as error:
             if self._connection is not None and self._connection.broken:
                 self.close()
-            first = str(error).partition("\n")[0]
+            first = first_line(error)
             message = f"messages cannot be read or written: {first}"
             raise StoreUnavailableError(message) from error
 
@@ -130,9 +131,9 @@ class MessageConnection:
             raise StoreUnavailableError(self._why)
         try:
             connection = self._address.open_for_reading()
-            _script(connection, ";".join((*SESSION, QUERIES["as_decisions_commit"])).encode())
+            run_script(connection, ";".join((*SESSION, QUERIES["as_decisions_commit"])))
         except (StoreUnavailableError, psycopg.Error) as error:
-            self._why = str(error).partition("\n")[0]
+            self._why = first_line(error)
             self._not_before = monotonic() + _PAUSE_SECONDS
             raise StoreUnavailableError(self._why) from error
         connection.add_notice_handler(self._notice)
@@ -142,11 +143,6 @@ class MessageConnection:
     def _notice(self, notice: psycopg.errors.Diagnostic) -> None:
         if notice.severity_nonlocalized == "WARNING":
             self._warnings.append(notice.message_primary or "a warning")
-
-
-def _script(connection: Connection, script: bytes) -> None:
-    """Run statements as one message, whose answers nobody wants."""
-    psycopg.ClientCursor(connection).execute(script)
 
 
 def columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:

@@ -8,7 +8,7 @@ from zhiwei.messaging.model import Status, Tracked
 from zhiwei.stores.coding.message import tracked_of
 from zhiwei.stores.postgres.address import Address
 from zhiwei.stores.postgres.messages.queries import QUERIES
-from zhiwei.stores.postgres.reading import ReadingConnections
+from zhiwei.stores.postgres.reading import ReadingConnections, kept_text
 
 #: The HTTP door, the console and metrics ask now and then.
 _CONNECTIONS: Final = 2
@@ -29,7 +29,7 @@ class PostgresMessageReader:
 
     def message(self, message_id: str) -> Tracked | None:
         """One message with its story."""
-        rows = self._run(QUERIES["message_by_id"], _text(message_id))
+        rows = self._run(QUERIES["message_by_id"], kept_text(message_id))
         return tracked_of(rows[0]) if rows else None
 
     def messages(
@@ -54,7 +54,7 @@ class PostgresMessageReader:
 
         if event_id:
             # Ids of its messages begin with its own; `.` is the letter after `-`.
-            event_id = _text(event_id)
+            event_id = kept_text(event_id)
             stem = "msg_" + event_id.removeprefix("evt_")
             bounds = (f"{stem}-", f"{stem}.", event_id)
             where("id >= {}::text and id < {}::text and event_id = {}::text", *bounds)
@@ -65,7 +65,7 @@ class PostgresMessageReader:
             kind = " and status > 2" if status > Status.DELIVERED else ""
             where("status + 0 = 0" if status is Status.QUEUED else f"status = {int(status)}{kind}")
         if channel:
-            where("channel = {}::text", _text(channel))
+            where("channel = {}::text", kept_text(channel))
         if before:
             where("position < {}::bigint", before)
         if after:
@@ -85,10 +85,5 @@ class PostgresMessageReader:
 
     def oldest_queued_ms(self, channel: str) -> int:
         """When the oldest message that still waits was planned; 0 = none waits."""
-        rows = self._run(QUERIES["oldest_queued"], _text(channel))
+        rows = self._run(QUERIES["oldest_queued"], kept_text(channel))
         return int(rows[0][0]) if rows else 0
-
-
-def _text(value: str) -> str:
-    """A text to look for; PostgreSQL keeps no zero bytes and no halves of characters."""
-    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Program: one run of the messaging process, as the serving process holds it."""
+"""Program: a process of the house as the one that started it holds it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ import subprocess
 import sys
 from typing import Final, final
 
-_END_SECONDS: Final = 5.0
-
 
 @final
 class Program:
     """Started at once; it imports what it needs while it waits to be told to begin."""
 
-    def __init__(self) -> None:
-        """Start it.
+    def __init__(self, module: str, *inherited: socket.socket, end_seconds: float) -> None:
+        """Start a module with its ends of two pairs of sockets, and sockets that it inherits.
+
+        Args:
+            module: whose arguments are the descriptors.
+            inherited: stay open here.
+            end_seconds: it has so long to end by itself.
 
         Raises:
             OSError: no process can be started.
         """
+        self._end_seconds: Final = end_seconds
+        #: Over the first pair it is called (`calls.Line`); the second one is the caller's.
         self.calls, far_calls = socket.socketpair()
-        self.questions, far_questions = socket.socketpair()
-        ends = (far_calls.fileno(), far_questions.fileno())
-        module = f"{__package__}.child"
+        self.beside, far_beside = socket.socketpair()
+        ends = [each.fileno() for each in (far_calls, far_beside, *inherited)]
         try:
             self._process: Final = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", module, *(str(end) for end in ends)],
@@ -32,9 +36,12 @@ class Program:
                 stdout=subprocess.DEVNULL,
                 pass_fds=ends,
             )
+        except OSError:
+            self._close()
+            raise
         finally:
             far_calls.close()
-            far_questions.close()
+            far_beside.close()
 
     @property
     def pid(self) -> int:
@@ -43,9 +50,12 @@ class Program:
 
     def end(self) -> int:
         """Close the sockets, which ends it; kill it if that does not. Its exit status."""
-        self.calls.close()
-        self.questions.close()
+        self._close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._process.wait(_END_SECONDS)
+            return self._process.wait(self._end_seconds)
         self._process.kill()
         return self._process.wait()
+
+    def _close(self) -> None:
+        self.calls.close()
+        self.beside.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 #: The HTTP thread may hold the interpreter this long before the path gets it; longer turns of
@@ -26,6 +28,18 @@ def quieten_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Make many objects that stay, which the collector would walk through again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 async def collect_now_and_then() -> None:

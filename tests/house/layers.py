@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "guardian": frozenset({"core", "services", "ports"}),
     "lanes": frozenset({"core"}),
     "engine": frozenset({"core", "lanes", "ports"}),
-    "stores": frozenset({"core", "ports", "messaging", "web"}),
+    "stores": frozenset({"core", "ports", "messaging", "web", "collector"}),
     "keyring": frozenset({"core", "ports"}),
     "metrics": frozenset({"core", "ports", "engine", "tallies"}),
     "tallies": frozenset(),

@@ -21,6 +21,8 @@ GROUP_CARDS: Final = 12
 _GROUPS_MIN: Final = 4
 #: The sweep goes once around in four entries for each card, but in no fewer than this.
 _ROUND_ENTRIES_MIN: Final = 16_384
+#: In how many parts of a round the log is trimmed.
+_MARKS: Final = 16
 _TRIES_MAX: Final = 16
 
 
@@ -211,8 +213,9 @@ class Sweep:
     __slots__ = (
         "_at",
         "_behind",
+        "_marks",
         "_owed",
-        "_round_began",
+        "_round",
         "_round_entries",
         "log_number",
         "swept_log",
@@ -220,17 +223,21 @@ class Sweep:
     )
 
     def __init__(self, round_entries: int) -> None:
-        #: In at most so many entries it goes once around. The log holds at most two rounds, and is
-        #: read at the start.
+        #: In at most so many entries it goes once around. The log holds little more than one round,
+        #: and is read at the start.
         self._round_entries: Final = round_entries
         self._behind: Final[dict[int, list[Slot]]] = {}
+        #: How often it has gone around, and the next group.
+        self._round = 0
         self._at = 0
+        #: Where it was (round and group) when the log ended with which row. Once it is there again,
+        #: a round later, all rows up to that one are swept.
+        self._marks: Final[deque[tuple[int, int, int]]] = deque()
         #: Groups that are due, times the entries of a round.
         self._owed = 0
-        #: Number of the last row of the log; of the last one when this round began; of the last one
-        #: that a whole round has passed since; of the last one deleted.
+        #: Number of the last row of the log; of the last one that a whole round has passed since;
+        #: of the last one deleted.
         self.log_number = 0
-        self._round_began = 0
         self.swept_log = 0
         self.trimmed_log = 0
 
@@ -293,13 +300,19 @@ class Sweep:
         self._owed = max(0, self._owed - groups * self._period(cards))
         if self._at > top:
             self._at = 0
-            self.swept_log = self._round_began
-            self._round_began = self.log_number
+            self._round += 1
+        marks = self._marks
+        while marks and marks[0][:2] <= (self._round - 1, self._at):
+            self.swept_log = marks.popleft()[2]
+        is_far = self._at - marks[-1][1] > top // _MARKS if marks else True
+        if is_far or marks[-1][0] != self._round:
+            marks.append((self._round, self._at, self.log_number))
 
     def begin(self, first_log: int, last_log: int) -> None:
         """Begin a round anew, with a log that holds these rows and nothing swept."""
         self._behind.clear()
-        self._at = self._owed = 0
+        self._marks.clear()
+        self._round = self._at = self._owed = 0
+        self._marks.append((0, 0, last_log))
         self.log_number = last_log
-        self._round_began = last_log
         self.swept_log = self.trimmed_log = first_log - 1

@@ -2,13 +2,14 @@
 -- it is for.
 
 -- name: last_positions
--- Where journal, outbox, audit trail, log and cards go on.
+-- Where journal, outbox, audit trail, log and cards go on, and where the log begins (0 = it is empty).
 select
     (select coalesce(max(position), 0) from journal),
     (select coalesce(max(position), 0) from event),
     (select coalesce(max(position), 0) from audit),
     (select coalesce(max(number), 0) from state_log),
-    (select coalesce(max(number), 0) from card_state);
+    (select coalesce(max(number), 0) from card_state),
+    (select coalesce(min(number), 0) from state_log);
 
 -- name: insert_card
 -- A new card's file.

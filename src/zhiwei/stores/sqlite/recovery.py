@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, final
 
+from zhiwei.collector import without_collector
 from zhiwei.ports import CorruptFileError
 from zhiwei.stores.coding.frame import DAMAGE, Part, pack, sealed, unpacked
 from zhiwei.stores.coding.usage import version_and_places
@@ -67,21 +67,20 @@ def load(
     if count != positions.card:
         message = f"{positions.card - count} files of cards are missing; restore a backup"
         raise CorruptFileError(message)
-    log = list(_log_rows(connection))
-    sweep.begin(log[0][0] if log else last[3] + 1, last[3])
-    if log:
-        _check_is_whole(log, positions.entry)
-        _merge((row[3] for row in log), cards.pending)
-    elif positions.entry:
-        _check_last_entry(connection, positions.entry)
-    total = min(count, rows_max)
-    rows = connection.execute(QUERIES["cards_after"], (0, min(rows_max, cards.slots_max)))
-    for done, row in enumerate(rows, 1):
-        _take_in(cards, sweep, row)
-        if on_progress is not None and done % _REPORT_EVERY == 0:
-            on_progress(done, total)
-    if on_progress is not None:
-        on_progress(total, total)
+    first_log, last_log = last[5], last[3]
+    rows = min(count, rows_max)
+    steps = _Steps(on_progress, rows + (last_log - first_log + 1 if first_log else 0))
+    sweep.begin(first_log or last_log + 1, last_log)
+    with without_collector():
+        if first_log:
+            _read_log(connection, cards.pending, positions.entry, steps)
+        elif positions.entry:
+            _check_last_entry(connection, positions.entry)
+        limit = min(rows_max, cards.slots_max)
+        for row in connection.execute(QUERIES["cards_after"], (0, limit)):
+            _take_in(cards, sweep, row)
+            steps.note()
+    steps.end()
     return positions
 
 
@@ -118,37 +117,66 @@ def _take_in(cards: Cards, sweep: Sweep, row: tuple[int, bytes, bytes, bytes, by
     cards.take_in(slot, sweep)
 
 
-def _merge(commits: Iterable[list[Any]], pending: dict[int, Image]) -> None:
-    """Gather what the images of all commits, oldest first, say of each card."""
-    for images in commits:
-        for number, version, settings, usage, added, recent in images:
-            image = pending.get(number)
-            if image is None:
-                image = pending[number] = Image()
-            image.version = version
-            image.usage = usage
-            if settings is not None:
-                image.settings = settings
-            if recent is None:
-                image.added += added
-            else:
-                image.recent, image.added = recent, b""
+@final
+class _Steps:
+    """How far the start has come: rows of the log, and files."""
+
+    __slots__ = ("_done", "_on_progress", "_total")
+
+    def __init__(self, on_progress: Callable[[int, int], None] | None, total: int) -> None:
+        self._on_progress: Final = on_progress
+        self._total: Final = total
+        self._done = 0
+
+    def note(self) -> None:
+        """One more is read."""
+        self._done += 1
+        if self._on_progress is not None and self._done % _REPORT_EVERY == 0:
+            self._on_progress(self._done, self._total)
+
+    def end(self) -> None:
+        """All of them are read."""
+        if self._on_progress is not None:
+            self._on_progress(self._total, self._total)
 
 
-def _log_rows(connection: sqlite3.Connection) -> Iterator[tuple[int, int, int, list[Any]]]:
+def _read_log(
+    connection: sqlite3.Connection, pending: dict[int, Image], last_entry: int, steps: _Steps
+) -> None:
+    """Gather what the images of all commits, oldest first, say of each card.
+
+    Raises:
+        CorruptFileError: a commit is missing: a file would silently be too old, and its limits too
+            wide.
+    """
+    before = end = 0
     for number, body in connection.execute(QUERIES["images"]):
-        yield number, *images_of(number, body)
-
-
-def _check_is_whole(log: list[tuple[int, int, int, list[Any]]], last_entry: int) -> None:
-    """Raise if a commit is missing: a file would silently be too old, and its limits too wide."""
-    for before, after in pairwise(log):
-        if after[0] != before[0] + 1 or after[1] != before[2] + 1:
-            message = f"row {before[0] + 1} of the state log is missing; restore a backup"
+        first, last, images = images_of(number, body)
+        if before and (number != before + 1 or first != end + 1):
+            message = f"row {before + 1} of the state log is missing; restore a backup"
             raise CorruptFileError(message)
-    if log[-1][2] != last_entry:
-        message = f"the state log ends at entry {log[-1][2]}, the journal at {last_entry}"
+        _merge(images, pending)
+        before, end = number, last
+        steps.note()
+    if end != last_entry:
+        message = f"the state log ends at entry {end}, the journal at {last_entry}"
         raise CorruptFileError(message)
+
+
+def _merge(images: list[Any], pending: dict[int, Image]) -> None:
+    """Lay the images of one commit over those of earlier ones."""
+    for number, version, settings, usage, added, recent in images:
+        image = pending.get(number)
+        if image is None:
+            image = pending[number] = Image()
+        image.version = version
+        image.usage = usage
+        if settings is not None:
+            image.settings = settings
+        if recent is None:
+            image.added += added
+        else:
+            image.recent, image.added = recent, b""
 
 
 def _check_last_entry(connection: sqlite3.Connection, last_entry: int) -> None:

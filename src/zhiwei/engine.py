@@ -26,7 +26,7 @@ from typing import Final, Protocol, TypeAlias, final
 from zhiwei.core.command import Actor, Command
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.result import Audit, Result
-from zhiwei.lanes import HASTE_SECONDS, Lanes, OnAnswered, Unit, parted
+from zhiwei.lanes import HASTE_SECONDS, Lanes, OnAnswered, PartOf, Unit, parted
 from zhiwei.ports import (
     CardsHeldError,
     OutcomeUnknownError,
@@ -148,14 +148,20 @@ class Engine:
         """Commands that wait for the next batch."""
         return self._waiting
 
-    def submit(self, commands: list[Command], on_answered: OnAnswered) -> None:
-        """Have commands carried out together; `on_answered` is called once, on this loop."""
+    def submit(
+        self, commands: list[Command], on_answered: OnAnswered, part_of: PartOf | None = None
+    ) -> None:
+        """Have commands carried out; `on_answered` is called once, on this loop.
+
+        They are carried out together, all or none, unless `part_of` says whom to call with the
+        answers of only some of them.
+        """
         count = len(commands)
         if not self._is_open or self._waiting + count > self._queue_max:
             self._observer.observe_failure(Failure.BUSY, count, None)
             on_answered([Failure.BUSY] * count)
             return
-        self._units.append(Unit(commands, on_answered, perf_counter()))
+        self._units.append(Unit(commands, on_answered, part_of, perf_counter()))
         self._waiting += count
         if not self._is_awake.is_set():
             self._is_awake.set()

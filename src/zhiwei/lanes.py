@@ -1,7 +1,8 @@
 """Lanes: several batches in flight, none of which share a card.
 
 What comes for a card that is being decided is set aside until that batch is over, and then goes
-first. So the order of a card's commands is kept, and a busy card delays nobody else.
+first. So the order of a card's commands is kept, and a busy card delays nobody else: a unit whose
+commands need not be carried out together is divided, and only those of busy cards wait.
 """
 
 from __future__ import annotations
@@ -21,17 +22,27 @@ HASTE_SECONDS: Final = 0.008
 _TIMER_SECONDS: Final = 0.001  # a timer of the loop may be early by so much
 #: Is called with the answers of a unit, in the order of its commands.
 OnAnswered: TypeAlias = "Callable[[Sequence[Any]], None]"
+#: Who is called with the answers of some of a unit's commands, by their places in it.
+PartOf: TypeAlias = "Callable[[list[int]], OnAnswered]"
 
 
 @final
 class Unit:
-    """Commands that are carried out all or none, and who waits for them."""
+    """Commands that came together, and who waits for them."""
 
-    __slots__ = ("arrived", "commands", "on_answered")
+    __slots__ = ("arrived", "commands", "on_answered", "part_of")
 
-    def __init__(self, commands: list[Command], on_answered: OnAnswered, arrived: float) -> None:
+    def __init__(
+        self,
+        commands: list[Command],
+        on_answered: OnAnswered,
+        part_of: PartOf | None,
+        arrived: float,
+    ) -> None:
         self.commands: Final = commands
         self.on_answered: Final = on_answered
+        #: None: they are carried out all or none.
+        self.part_of: Final = part_of
         #: Seconds of `perf_counter`.
         self.arrived: Final = arrived
 
@@ -39,6 +50,26 @@ class Unit:
     def cards(self) -> frozenset[bytes]:
         """Keys of the cards that it is about."""
         return frozenset([command.card_key for command in self.commands])
+
+    def divided(self, waits: Callable[[bytes], bool]) -> list[Unit]:
+        """The commands whose cards need not wait together, and each of the others by itself."""
+        part_of = self.part_of
+        if part_of is None or len(self.commands) == 1:
+            return [self]
+        going: list[int] = []
+        waiting: list[list[int]] = []
+        for place, command in enumerate(self.commands):
+            if waits(command.card_key):
+                waiting.append([place])
+            else:
+                going.append(place)
+        if not waiting:
+            return [self]
+        parts = [going, *waiting] if going else waiting
+        return [
+            Unit([self.commands[place] for place in part], part_of(part), None, self.arrived)
+            for part in parts
+        ]
 
 
 @final
@@ -53,11 +84,10 @@ class Lanes:
         self.patience: Final = asyncio.Semaphore(most)
         #: By card: how many batches in flight are about it; mostly one.
         self._busy: Final[dict[bytes, int]] = {}
-        #: By card that is busy: what was set aside until it is free.
-        self._aside: Final[dict[bytes, deque[Unit]]] = {}
-        #: By any card of what was set aside: the busy card under which it stands. What comes for
-        #: that card later may not overtake.
-        self._behind: Final[dict[bytes, bytes]] = {}
+        #: What was set aside until a batch is over, in the order in which it came, and its cards:
+        #: what comes for those later may not overtake.
+        self._aside: Final[deque[Unit]] = deque()
+        self._behind: Final[set[bytes]] = set()
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._running = 0
         self._began = 0.0
@@ -77,17 +107,17 @@ class Lanes:
         return not self._tasks
 
     def take(self, waiting: deque[Unit], batch_max: int) -> list[Unit]:
-        """The next batch out of what waits: whole units on cards that are free.
+        """The next batch out of what waits: units, or parts of them, on cards that are free.
 
-        Those on other cards are set aside.
+        What is about other cards is set aside.
         """
         units: list[Unit] = []
         count = 0
         while waiting and (not units or count + len(waiting[0].commands) <= batch_max):
-            unit = waiting.popleft()
-            if not self._sets_aside(unit):
-                units.append(unit)
-                count += len(unit.commands)
+            for unit in waiting.popleft().divided(self._is_taken):
+                if not self._sets_aside(unit):
+                    units.append(unit)
+                    count += len(unit.commands)
         return units
 
     def begin(self, units: list[Unit], work: Coroutine[Any, Any, None], now: float) -> None:
@@ -101,38 +131,37 @@ class Lanes:
         self._start(units, work)
 
     def end(self, units: Iterable[Unit], waiting: deque[Unit], *, is_apart: bool) -> None:
-        """A batch is over; what waited for its cards goes to the front of what waits."""
+        """A batch is over; what was set aside goes back to the front of what waits, in its order.
+
+        All of it is looked at again: a unit of several cards may have waited for several batches.
+        """
         if not is_apart:
             self._running -= 1
         for card_key in _cards_of(units):
             left = self._busy[card_key] - 1
             if left:
                 self._busy[card_key] = left
-                continue
-            del self._busy[card_key]
-            aside = self._aside.pop(card_key, None)
-            if aside is not None:
-                waiting.extendleft(reversed(aside))
-                for key in _cards_of(aside):
-                    if self._behind.get(key) == card_key:
-                        del self._behind[key]
+            else:
+                del self._busy[card_key]
+        waiting.extendleft(reversed(self._aside))
+        self._aside.clear()
+        self._behind.clear()
 
     def raise_failure(self) -> None:
         """Raise what a batch raised: it answers for everything that a store may raise itself."""
         if self._failure is not None:
             raise self._failure
 
+    def _is_taken(self, card_key: bytes) -> bool:
+        return card_key in self._busy or card_key in self._behind
+
     def _sets_aside(self, unit: Unit) -> bool:
         """Whether a unit must wait for a card; then it is set aside."""
         cards = unit.cards
-        busy = next((key for key in cards if key in self._busy), None)
-        if busy is None:
-            busy = next((self._behind[key] for key in cards if key in self._behind), None)
-        if busy is None:
+        if not any(self._is_taken(key) for key in cards):
             return False
-        self._aside.setdefault(busy, deque()).append(unit)
-        for key in cards:
-            self._behind.setdefault(key, busy)
+        self._aside.append(unit)
+        self._behind.update(cards)
         return True
 
     def _start(self, units: list[Unit], work: Coroutine[Any, Any, None]) -> None:
@@ -149,26 +178,42 @@ class Lanes:
 
 
 def parted(units: Iterable[Unit], held: frozenset[bytes]) -> tuple[list[Unit], list[list[Unit]]]:
-    """Units that can go on, and groups of those that wait for cards that are held.
+    """Units, or parts of them, that can go on, and groups of those that wait for cards held.
 
-    Who comes behind a unit that waits, and is about one of its cards, waits too, in its group, so
-    that none overtakes another.
+    Who comes before or behind a unit that waits, and is about one of its cards, waits too, in its
+    group, so that none overtakes another.
     """
+    units = list(units)
+    waiting_cards = _with_neighbours(units, held)
     free: list[Unit] = []
     groups: list[tuple[set[bytes], list[Unit]]] = []
-    for unit in units:
-        cards = set(unit.cards)
-        mine = [group for group in groups if not group[0].isdisjoint(cards)]
-        if not mine and held.isdisjoint(cards):
-            free.append(unit)
-            continue
-        waiting: list[Unit] = []
-        for group in mine:
-            cards |= group[0]
-            waiting += group[1]
-            groups.remove(group)
-        groups.append((cards, [*waiting, unit]))
+    for whole in units:
+        for unit in whole.divided(waiting_cards.__contains__):
+            cards = set(unit.cards)
+            if waiting_cards.isdisjoint(cards):
+                free.append(unit)
+                continue
+            mine = [group for group in groups if not group[0].isdisjoint(cards)]
+            waiting: list[Unit] = []
+            for group in mine:
+                cards |= group[0]
+                waiting += group[1]
+                groups.remove(group)
+            groups.append((cards, [*waiting, unit]))
     return free, [group for _, group in groups]
+
+
+def _with_neighbours(units: Iterable[Unit], held: frozenset[bytes]) -> set[bytes]:
+    """Cards that are held, and those that units are about which cannot go on without them."""
+    waiting = set(held)
+    whole = [unit.cards for unit in units if unit.part_of is None and len(unit.commands) > 1]
+    known = 0
+    while known < len(waiting):
+        known = len(waiting)
+        for cards in whole:
+            if not waiting.isdisjoint(cards):
+                waiting |= cards
+    return waiting
 
 
 def _cards_of(units: Iterable[Unit]) -> set[bytes]:

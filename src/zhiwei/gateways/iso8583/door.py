@@ -18,8 +18,11 @@ from zhiwei.gateways.iso8583.frame import Framing, answer_header, header_end, wr
 from zhiwei.gateways.iso8583.message import Message
 from zhiwei.gateways.iso8583.translate import NotTranslatableError, Translator
 
-#: Has commands carried out together and calls back once, with an answer for each, in order.
-Submit: TypeAlias = "Callable[[list[Command], Callable[[Sequence[Answer]], None]], None]"
+#: Is called with an answer for each command, in order.
+OnAnswered: TypeAlias = "Callable[[Sequence[Answer]], None]"
+#: Has commands carried out and calls back once; or, where it divides them, once for each part, with
+#: what the third function gives for the places of its commands.
+Submit: TypeAlias = "Callable[[list[Command], OnAnswered, Callable[[list[int]], OnAnswered]], None]"
 
 
 class Observer(Protocol):

@@ -17,7 +17,7 @@ import structlog
 
 from zhiwei.core.command import Command
 from zhiwei.gateways.iso8583.answers import Answer
-from zhiwei.gateways.iso8583.door import Door, Submit, Waiting
+from zhiwei.gateways.iso8583.door import Door, OnAnswered, Submit, Waiting
 from zhiwei.gateways.iso8583.faults import FrameError
 from zhiwei.gateways.iso8583.frame import split
 
@@ -51,7 +51,7 @@ class Limits:
 
 @final
 class _Unit:
-    """Messages of one receive buffer, which are decided together."""
+    """Messages of one receive buffer, which are decided together where nothing parts them."""
 
     __slots__ = ("_commands", "_connection", "_waiting")
 
@@ -64,7 +64,14 @@ class _Unit:
 
     def submit(self) -> None:
         """Hand the commands to the engine."""
-        self._connection.server.submit(self._commands, self.answered)
+        self._connection.server.submit(self._commands, self.answered, self.part)
+
+    def part(self, places: list[int]) -> OnAnswered:
+        """Who sends the answers to some of the messages."""
+        commands = [self._commands[place] for place in places]
+        return _Unit(
+            self._connection, commands, [self._waiting[place] for place in places]
+        ).answered
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Send the answers. A unit that met a bug is tried again one by one: it costs one only."""

@@ -71,8 +71,8 @@ class Bounds:
     #: SQLite's own cache of pages.
     cache_bytes: int = 64 * 1024 * 1024
     #: Entries within which every row that is behind is brought up to date, with a million cards and
-    #: more; the start after a crash reads the images of little more than as many (a million in three
-    #: seconds). A page of the file is written once a round, so a long round is cheap.
+    #: more; the start after a crash reads the images of little more than as many, a million in
+    #: three seconds. A page of the file is written once a round, so a long round is cheap.
     round_entries: int = 2_097_152
     #: The write-ahead log of SQLite is copied into the file and begun anew at about this length.
     log_bytes: int = LOG_BYTES

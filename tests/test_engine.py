@@ -4,67 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from zhiwei.core.card_state import CardStatus, Profile
-from zhiwei.core.command import Actor, Command, Register, Via
-from zhiwei.core.policy import DEFAULT_POLICY
+from tests.engines import STAFF, STEP, StandingClock, Watch, engine_of, registration, submit, until
+from zhiwei.core.command import Command
 from zhiwei.core.result import Related, Result
-from zhiwei.engine import BATCH_MAX, QUEUE_MAX, Answer, Engine, Failure, StoppedError, ThreadEntry
-from zhiwei.guardian import Guardian
-from zhiwei.guardian.case import Rules
-from zhiwei.lanes import Lanes
+from zhiwei.engine import Answer, Engine, Failure, StoppedError, ThreadEntry
 from zhiwei.ports import (
     Cardholder,
-    CardsHeldError,
     OutcomeUnknownError,
     Step,
     StoreUnavailableError,
 )
-from zhiwei.services import INCREMENT_JUDGES, JUDGES, LOOSENS, NOTICES
 from zhiwei.stores.memory import MemoryStore
-from zhiwei.zones import load_zone
-
-STAFF = Actor("key_1", Via.HTTP, is_strong=True, is_staff=True)
-SHANGHAI = load_zone("Asia/Shanghai") or pytest.fail("no zone database")
-STEP = Guardian(DEFAULT_POLICY, Rules(JUDGES, INCREMENT_JUDGES, NOTICES, LOOSENS)).step
-
-
-class Watch:
-    """Remembers what the engine tells its observer."""
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-        self.failures: list[tuple[Failure, int]] = []
-
-    def observe_batch(
-        self,
-        results: Sequence[Result],
-        *,
-        waited_seconds: float,
-        commit_seconds: float,
-        queue: int,
-    ) -> None:
-        """Note the size."""
-        assert waited_seconds >= commit_seconds >= 0
-        self.batches.append(len(results))
-
-    def observe_failure(self, failure: Failure, count: int, error: BaseException | None) -> None:
-        """Note the failure."""
-        self.failures.append((failure, count))
-
-
-class StandingClock:
-    """It is always the same instant."""
-
-    def now_ms(self) -> int:
-        """UTC epoch milliseconds."""
-        return 1_764_000_000_000
 
 
 class FullDisk(MemoryStore):  # type: ignore[misc]  # a store that is final for everyone but this test
@@ -75,43 +29,6 @@ class FullDisk(MemoryStore):  # type: ignore[misc]  # a store that is final for 
     ) -> list[Result]:
         """Fail as a full disk does."""
         raise StoreUnavailableError("no space is left on the disk")
-
-
-def registration(number: int) -> Command:
-    """A command that registers card `number`."""
-    profile = Profile(
-        cardholder="ch_1",
-        tail=f"{number:04d}",
-        currency="CNY",
-        zone=SHANGHAI,
-        has_chip=True,
-        network="unionpay",
-        status=CardStatus.ACTIVE,
-        created_ms=0,
-    )
-    return Command(number.to_bytes(16, "big"), change=Register(profile), actor=STAFF)
-
-
-def engine_of(
-    store: MemoryStore,
-    watch: Watch,
-    step: Step = STEP,
-    *,
-    batch_max: int = BATCH_MAX,
-    queue_max: int = QUEUE_MAX,
-    lanes: int = 1,
-) -> Engine:
-    """An engine on a clock that stands still, whose lanes are not sparing."""
-    return Engine(
-        store,
-        step,
-        StandingClock(),
-        watch,
-        batch_max=batch_max,
-        queue_max=queue_max,
-        lanes=lanes,
-        haste_seconds=0,
-    )
 
 
 def run_until_done(engine: Engine, units: list[list[Command]]) -> list[Sequence[Answer]]:
@@ -173,28 +90,6 @@ def test_only_behind_a_batch_with_company_the_next_one_keeps_the_beat() -> None:
     assert max(rests) <= 3_600
 
 
-def test_a_batch_begins_beside_another_for_many_or_after_a_while() -> None:
-    """The first begins at once; one beside it needs company or time, and room."""
-    lanes = Lanes(2, haste_seconds=0.008)
-
-    async def go() -> None:
-        async def work() -> None:
-            await asyncio.sleep(0)
-
-        assert lanes.may_begin(1, 0.0)
-        lanes.begin([], work(), 5.0)
-        assert not lanes.may_begin(31, 5.001)
-        assert lanes.may_begin(32, 5.001)
-        assert lanes.may_begin(1, 5.008)
-        lanes.begin([], work(), 5.008)
-        assert not lanes.may_begin(1_000, 99.0)
-        lanes.end([], deque(), is_apart=False)
-        assert not lanes.may_begin(1, 5.009)
-        assert lanes.may_begin(1, 99.0)
-
-    asyncio.run(go())
-
-
 def test_past_the_queue_s_bound_the_answer_is_busy_at_once() -> None:
     """A full queue refuses quickly instead of letting anybody hang; what was taken is answered."""
     watch = Watch()
@@ -240,222 +135,6 @@ def test_an_unknown_outcome_is_no_answer() -> None:
         await running
 
     asyncio.run(go())
-
-
-class Shared(MemoryStore):  # type: ignore[misc]  # as above
-    """Another server holds some cards until it lets go; some are slow until they may go on."""
-
-    def __init__(self, *held: int, slow: int = 0) -> None:
-        super().__init__()
-        self.held = {number.to_bytes(16, "big") for number in held}
-        self.slow = slow.to_bytes(16, "big")
-        self.may_go_on = asyncio.Event()
-        self.calls: list[tuple[list[int], bool]] = []
-
-    async def transact(
-        self, batch: Sequence[Command], step: Step, clock_ms: int, *, waits: bool = True
-    ) -> list[Result]:
-        """Take a turn of the loop, or wait, as a database does."""
-        self.calls.append(([command.card_key[-1] for command in batch], waits))
-        await asyncio.sleep(0)
-        cards = frozenset(command.card_key for command in batch)
-        held = cards & self.held
-        if held and not waits:
-            raise CardsHeldError(held)
-        if held or self.slow in cards:
-            await self.may_go_on.wait()
-        return await super().transact(batch, step, clock_ms)
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Let the loop turn until something is so."""
-    for _ in range(10_000):
-        if is_so():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it never came to that")
-
-
-def submit(engine: Engine, answers: list[list[int]], *units: list[int]) -> None:
-    """Submit units of registrations; each is noted in `answers` when it is answered."""
-
-    def noting(unit: list[int]) -> Callable[[Sequence[Answer]], None]:
-        return lambda _answers: answers.append(unit)
-
-    for unit in units:
-        engine.submit([registration(number) for number in unit], noting(unit))
-
-
-def test_cards_that_another_server_holds_wait_apart() -> None:
-    """The others are answered first, and each unit once; those that wait keep their order."""
-
-    async def go() -> None:
-        store = Shared(2, 4)
-        engine = engine_of(store, Watch(), lanes=2)
-        answers: list[list[int]] = []
-        submit(engine, answers, [1], [2], [3], [2, 5], [5], [4])
-        running = asyncio.create_task(engine.run())
-        await until(lambda: len(answers) == 2)
-        # What comes for them now is set aside, and keeps nobody.
-        submit(engine, answers, [2], [6])
-        await until(lambda: len(answers) == 3)
-        assert answers == [[1], [3], [6]]
-        store.held.clear()
-        store.may_go_on.set()
-        engine.stop()
-        await running
-        assert sorted(answers[3:]) == [[2], [2], [2, 5], [4], [5]]
-        assert answers.index([2]) < answers.index([2, 5]) < answers.index([5])
-        assert ([2, 2, 5, 5], True) in store.calls
-        assert ([4], True) in store.calls
-        assert engine.waiting == 0
-
-    asyncio.run(go())
-
-
-def test_batches_in_flight_share_no_card() -> None:
-    """What comes for a card that is being decided goes next, all of it together."""
-
-    async def go() -> None:
-        store = Shared(slow=1)
-        engine = engine_of(store, Watch(), lanes=3)
-        answers: list[list[int]] = []
-        running = asyncio.create_task(engine.run())
-        submit(engine, answers, [1])
-        await until(lambda: bool(store.calls))
-        submit(engine, answers, *[[1]] * 5, [2])
-        await until(lambda: bool(answers))
-        assert answers == [[2]]
-        store.may_go_on.set()
-        engine.stop()
-        await running
-        assert [cards for cards, _ in store.calls] == [[1], [2], [1] * 5]
-        assert len(answers) == 7
-
-    asyncio.run(go())
-
-
-def submit_loosely(engine: Engine, answers: list[list[int]], unit: list[int]) -> None:
-    """Submit registrations that need not be carried out together; each part is noted."""
-
-    def noting(places: list[int]) -> Callable[[Sequence[Answer]], None]:
-        return lambda _answers: answers.append([unit[place] for place in places])
-
-    commands = [registration(number) for number in unit]
-    engine.submit(commands, noting(list(range(len(unit)))), noting)
-
-
-def test_of_what_came_together_only_busy_cards_wait() -> None:
-    """Messages of one buffer are not held up by a neighbour whose card is being decided."""
-
-    async def go() -> None:
-        store = Shared(slow=1)
-        engine = engine_of(store, Watch(), lanes=3)
-        answers: list[list[int]] = []
-        running = asyncio.create_task(engine.run())
-        submit_loosely(engine, answers, [1])
-        await until(lambda: bool(store.calls))
-        submit_loosely(engine, answers, [2, 1, 3, 1])
-        submit_loosely(engine, answers, [4, 5])
-        await until(lambda: len(answers) == 2)
-        assert answers == [[2, 3], [4, 5]]
-        store.may_go_on.set()
-        engine.stop()
-        await running
-        assert answers[2:] == [[1], [1], [1]]
-        assert [cards for cards, _ in store.calls] == [[1], [2, 3, 4, 5], [1, 1]]
-
-    asyncio.run(go())
-
-
-def test_of_what_came_together_only_cards_of_other_servers_wait_apart() -> None:
-    """And whatever comes behind them for the same cards."""
-
-    async def go() -> None:
-        store = Shared(2)
-        engine = engine_of(store, Watch(), lanes=2)
-        answers: list[list[int]] = []
-        submit_loosely(engine, answers, [1, 2, 3])
-        submit(engine, answers, [2, 4])
-        submit_loosely(engine, answers, [4, 5])
-        running = asyncio.create_task(engine.run())
-        await until(lambda: len(answers) == 2)
-        assert answers == [[1, 3], [5]]
-        store.held.clear()
-        store.may_go_on.set()
-        engine.stop()
-        await running
-        assert answers[2:] == [[2], [2, 4], [4]]
-
-    asyncio.run(go())
-
-
-class Uneven(MemoryStore):  # type: ignore[misc]  # as above
-    """Batches take turns of the loop, some more than others; some cards are held at first."""
-
-    def __init__(self, delays: list[int], held: set[int]) -> None:
-        super().__init__()
-        self.delays = deque(delays)
-        self.held = {number.to_bytes(16, "big") for number in held}
-        self.done: list[Command] = []
-
-    async def transact(
-        self, batch: Sequence[Command], step: Step, clock_ms: int, *, waits: bool = True
-    ) -> list[Result]:
-        """Note what was carried out, in the order in which it was."""
-        held = frozenset(command.card_key for command in batch) & self.held
-        if held and not waits:
-            raise CardsHeldError(held)
-        for _ in range(self.delays.popleft() if self.delays else 0):
-            await asyncio.sleep(0)
-        self.held -= held
-        self.done += batch
-        return await super().transact(batch, step, clock_ms)
-
-
-@given(
-    units=st.lists(
-        st.tuples(st.booleans(), st.lists(st.integers(1, 6), min_size=1, max_size=6)), max_size=20
-    ),
-    delays=st.lists(st.integers(0, 9), max_size=20),
-    held=st.sets(st.integers(1, 6)),
-    lanes=st.integers(2, 4),
-)
-def test_a_card_s_commands_keep_their_order(
-    units: list[tuple[bool, list[int]]], delays: list[int], held: set[int], lanes: int
-) -> None:
-    """However they came together, whoever holds their cards; and each is answered once."""
-    store = Uneven(delays, held)
-    asked: list[Command] = []
-    answered: list[Command] = []
-
-    async def go() -> None:
-        engine = engine_of(store, Watch(), lanes=lanes, batch_max=8)
-        running = asyncio.create_task(engine.run())
-        for is_loose, numbers in units:
-            commands = [registration(number) for number in numbers]
-            asked.extend(commands)
-
-            def noting(
-                places: Sequence[int], commands: list[Command] = commands
-            ) -> Callable[[Sequence[Answer]], None]:
-                return lambda _answers: answered.extend([commands[place] for place in places])
-
-            everyone = noting(range(len(commands)))
-            engine.submit(commands, everyone, noting if is_loose else None)
-            await asyncio.sleep(0)
-        engine.stop()
-        await running
-
-    asyncio.run(go())
-    assert sorted(map(id, answered)) == sorted(map(id, asked))
-    for number in range(1, 7):
-        key = number.to_bytes(16, "big")
-        mine, carried_out = (
-            [id(command) for command in commands if command.card_key == key]
-            for commands in (asked, store.done)
-        )
-        assert carried_out == mine
 
 
 def test_a_bug_costs_its_own_command_only() -> None:

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 pytest=(.venv/bin/pytest -q -n "${JOBS:-2}" -m "not slow")
 pure=(tests/core tests/services tests/guardian)
 # What runs mostly inside compiled modules: not what is around the stores, whose own modules stay plain.
-hot=("${pure[@]}" tests/test_engine.py tests/test_metrics.py tests/gateways/iso8583 tests/stores)
+hot=("${pure[@]}" tests/test_engine.py tests/test_lanes.py tests/test_metrics.py tests/gateways/iso8583 tests/stores)
 around=(access decide faults migrations opening policies serving settled tellers workers)
 around=("${around[@]/#/--ignore=tests/stores/postgres/test_}")
 around=("${around[@]/%/.py}")

@@ -14,10 +14,7 @@ from zhiwei.core.command import Command
 from zhiwei.core.result import Result
 from zhiwei.engine import Answer, Engine
 from zhiwei.lanes import Lanes
-from zhiwei.ports import (
-    CardsHeldError,
-    Step,
-)
+from zhiwei.ports import CardsHeldError, Step
 from zhiwei.stores.memory import MemoryStore
 
 
@@ -43,7 +40,7 @@ def test_a_batch_begins_beside_another_for_many_or_after_a_while() -> None:
     asyncio.run(go())
 
 
-class Shared(MemoryStore):  # type: ignore[misc]  # as above
+class Shared(MemoryStore):  # type: ignore[misc]  # a store that is final for everyone but this test
     """Another server holds some cards until it lets go; some are slow until they may go on."""
 
     def __init__(self, *held: int, slow: int = 0) -> None:

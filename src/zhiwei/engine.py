@@ -97,6 +97,17 @@ class StoppedError(ZhiweiError):
     """the engine has stopped; nothing was written"""
 
 
+async def _rest(seconds: float) -> None:
+    """Stand still for so long, and then let the sockets be read and the answers be written.
+
+    The thread sleeps, not the task: what arrives meanwhile is taken in at one waking instead of one
+    by one, which saves a twentieth of the processor's time at half load.
+    """
+    if seconds > 0.0:
+        sleep(seconds)  # noqa: ASYNC251 - that is what it is for
+    await asyncio.sleep(0)
+
+
 @final
 class Engine:
     """The one queue of the house and the one task that empties it."""
@@ -113,7 +124,7 @@ class Engine:
         lanes: int = 1,
         beat_seconds: float = BEAT_SECONDS,
         haste_seconds: float = HASTE_SECONDS,
-        rest: Callable[[float], Awaitable[None]] | None = None,
+        rest: Callable[[float], Awaitable[None]] = _rest,
     ) -> None:
         """Take commands for a store.
 
@@ -138,7 +149,7 @@ class Engine:
         self._units: Final[deque[Unit]] = deque()
         self._lanes: Final = Lanes(lanes, haste_seconds)
         self._beat_seconds: Final = beat_seconds
-        self._rest: Final = _rest if rest is None else rest
+        self._rest: Final = rest
         self._waiting = 0
         self._is_open = True
         self._is_awake = asyncio.Event()
@@ -385,17 +396,6 @@ class ThreadEntry:
             keeping.close()
             raise StoppedError from None
         await asyncio.wrap_future(future)
-
-
-async def _rest(seconds: float) -> None:
-    """Stand still for so long, and then let the sockets be read and the answers be written.
-
-    The thread sleeps, not the task: what arrives meanwhile is taken in at one waking instead of one
-    by one, which saves a twentieth of the processor's time at half load.
-    """
-    if seconds > 0.0:
-        sleep(seconds)  # noqa: ASYNC251 - that is what it is for
-    await asyncio.sleep(0)
 
 
 def _failure_of(error: StoreUnavailableError) -> Failure:

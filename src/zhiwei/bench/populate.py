@@ -8,7 +8,6 @@ registration, which is many times quicker and good for measuring only.
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from zhiwei.assemble import VAULT_FILE_NAME
 from zhiwei.bench.habits import night_hours
 from zhiwei.bench.processes import ServerFailedError
 from zhiwei.bench.registration import ZONE, OneEntryStep, Registrar
+from zhiwei.collector import without_collector
 from zhiwei.core.policy import DEFAULT_POLICY
 from zhiwei.guardian import guardian_under
 from zhiwei.guardian.desk import Guardian
@@ -65,25 +65,24 @@ async def _fill(
     progress: Callable[[int], None] | None,
 ) -> None:
     """Carry out the registrations, batch by batch, and close the store."""
-    # A million files, none of them in a cycle, would be walked again and again.
-    gc.disable()
     try:
-        for first in range(0, cards, _BATCH):
-            numbers = range(first, min(first + _BATCH, cards))
-            clock_ms = time.time_ns() // 1_000_000
-            opening = [registrar.register(card, clock_ms) for card in numbers]
-            step: Step = guardian.step
-            if not by_commands:
-                keys = [command.card_key for command in opening]
-                step = OneEntryStep(guardian, registrar, dict(zip(keys, numbers, strict=True)))
-            await store.transact(opening, step, clock_ms)
-            if by_commands:
-                settings = list(chain.from_iterable(map(registrar.settings, numbers)))
-                await store.transact(settings, step, clock_ms)
-            if progress is not None:
-                progress(first + len(numbers))
+        # A million files, none of them in a cycle, would be walked again and again.
+        with without_collector():
+            for first in range(0, cards, _BATCH):
+                numbers = range(first, min(first + _BATCH, cards))
+                clock_ms = time.time_ns() // 1_000_000
+                opening = [registrar.register(card, clock_ms) for card in numbers]
+                step: Step = guardian.step
+                if not by_commands:
+                    keys = [command.card_key for command in opening]
+                    step = OneEntryStep(guardian, registrar, dict(zip(keys, numbers, strict=True)))
+                await store.transact(opening, step, clock_ms)
+                if by_commands:
+                    settings = list(chain.from_iterable(map(registrar.settings, numbers)))
+                    await store.transact(settings, step, clock_ms)
+                if progress is not None:
+                    progress(first + len(numbers))
     finally:
-        gc.enable()
         await store.close()
 
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import psycopg
 import pytest
 
+from tests.engines import Watch
 from tests.stores.cases import (
     NOON,
     STEP,
@@ -21,7 +22,7 @@ from tests.stores.cases import (
 from tests.stores.postgres.test_outcome import is_approved, until
 from zhiwei.core.command import Command
 from zhiwei.core.result import Result
-from zhiwei.engine import Answer, Engine, Failure
+from zhiwei.engine import Answer, Engine
 from zhiwei.ports import CardsHeldError, StoreUnavailableError
 from zhiwei.stores.postgres.store import Bounds, PostgresStore
 
@@ -35,29 +36,6 @@ async def servers(url: str, count: int) -> AsyncIterator[list[PostgresStore]]:
     yield stores
     for store in stores:
         await store.close()
-
-
-class Watch:
-    """Remembers what the engine tells its observer."""
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-        self.failures: list[Failure] = []
-
-    def observe_batch(
-        self,
-        results: Sequence[Result],
-        *,
-        waited_seconds: float,
-        commit_seconds: float,
-        queue: int,
-    ) -> None:
-        """Note the size."""
-        self.batches.append(len(results))
-
-    def observe_failure(self, failure: Failure, count: int, error: BaseException | None) -> None:
-        """Note the failure."""
-        self.failures.append(failure)
 
 
 class StandingClock:

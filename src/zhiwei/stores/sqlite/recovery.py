@@ -16,7 +16,8 @@ from zhiwei.stores.sqlite.turn import Positions
 
 FORMAT: Final = 1
 _PART: Final = Part("log", FORMAT)
-_REPORT_EVERY: Final = 10_000
+#: In files, and in rows of the log, of which each may hold hundreds of images.
+_REPORT_EVERY: Final = 1_000
 #: Files that are read before the doors open; about a second's worth.
 ROWS_AT_START: Final = 100_000
 

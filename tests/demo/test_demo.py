@@ -127,8 +127,12 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 def test_an_interrupted_demonstration_leaves_nothing_behind(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Ended in the middle: the server is gone, and so is the folder that was made for it."""
-    words = [sys.executable, "-m", "zhiwei", "demo", "--fast", "--lang", "en"]
+    """Ended in the middle: the server is gone, and so is the folder that was made for it.
+
+    Also where a script started it with `&`, and the shell has Ctrl-C ignored.
+    """
+    script = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+    words = [*script, sys.executable, "-m", "zhiwei", "demo", "--fast", "--lang", "en"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path)}
     with started(words, environment) as process:
         assert process.stdout is not None

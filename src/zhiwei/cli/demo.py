@@ -244,11 +244,14 @@ class Evening:
 
 
 def _end_in_order() -> None:
-    """A closed terminal or a polite kill ends like Ctrl-C: the server must not outlive the show."""
+    """Ctrl-C, a closed terminal or a polite kill: the server must not outlive the show.
+
+    Ctrl-C also where the shell has it ignored, as it does for what a script starts with `&`.
+    """
     task = asyncio.current_task()
     assert task is not None, "the show is a task"
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, task.cancel)
 
 

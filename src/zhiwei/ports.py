@@ -26,6 +26,10 @@ class PolicyOvertakenError(StoreUnavailableError):
     """another server adopted a version of the policy meanwhile; nothing was written"""
 
 
+class AnswerKeptError(StoreUnavailableError):
+    """another server kept an answer under this key meanwhile; nothing was written"""
+
+
 class CardsHeldError(ZhiweiError):
     """another server holds cards of the batch just now; nothing was written"""
 
@@ -139,6 +143,10 @@ class Checkup:
     subject: str
     #: JSON of the whole report with its rule-set version.
     report: str
+
+
+#: So long an answer stands: no other takes its place. Afterwards its key is free again.
+ANSWER_STANDS_MS: Final = 24 * 3_600_000
 
 
 @dataclass(frozen=True)
@@ -365,9 +373,11 @@ class Store(Protocol):
         """Insert or replace records, with audit rows, durably, all or none.
 
         A change of the policy that is adopted, with its audit row, takes the number after the last.
+        A stored answer takes the place of none that still stands, other than itself.
 
         Raises:
             StoreUnavailableError: nothing was written.
+            AnswerKeptError: nothing was written; another answer stands under that id.
             PolicyOvertakenError: nothing was written; another server took that number before.
         """
         ...

@@ -20,6 +20,8 @@ from tests.stores.cases import (
 from tests.stores.conftest import OpenStore
 from zhiwei.core.result import Audit
 from zhiwei.ports import (
+    ANSWER_STANDS_MS,
+    AnswerKeptError,
     ApiKey,
     Cardholder,
     CaseFile,
@@ -150,9 +152,29 @@ def test_a_record_is_kept_and_replaced(
     assert (row.audit.action, row.audit.subject) == ("record.kept", record.id)
     store = open_store()
     newer = type(record)(**{**vars(record), "created_ms": NOON + 1})
-    done(store.keep([newer], [], STAFF, NOON))
+    done(store.keep([newer], [], STAFF, NOON + ANSWER_STANDS_MS))
     assert store.reader().record(type(record), record.id) == newer
     assert store.reader().records(type(record)) == [newer]
+
+
+def test_an_answer_that_stands_is_replaced_by_no_other(store: Store) -> None:
+    """Of two servers that answer one call the first one's answer counts, and all of it is kept."""
+    answer = StoredAnswer("idem_1", NOON, "hash", 201, "first")
+    other = StoredAnswer("idem_1", NOON + 9, "hash", 201, "second")
+    person = Cardholder("ch_1", NOON)
+    audit = Audit("record.kept", person.id, "", "{}")
+    done(store.keep([answer], [audit], STAFF, NOON))
+    done(store.keep([answer], [], STAFF, NOON + 1))
+    late = NOON + ANSWER_STANDS_MS - 1
+    with pytest.raises(AnswerKeptError):
+        done(store.keep([person, other], [audit], STAFF, late))
+    reader = store.reader()
+    assert reader.record(StoredAnswer, answer.id) == answer
+    assert reader.record(Cardholder, person.id) is None
+    assert len(reader.audits()) == 1
+    done(store.keep([person, other], [audit], STAFF, late + 1))
+    assert reader.record(StoredAnswer, answer.id) == other
+    assert reader.record(Cardholder, person.id) == person
 
 
 @pytest.mark.parametrize(("before", "after"), [("", ""), ("5", ""), ("", "5"), ("7", "2")])

@@ -16,12 +16,15 @@ from zhiwei.core.event import Event
 from zhiwei.core.ids import entry_id
 from zhiwei.core.result import NOTHING_RELATED, Audit, Related, Result
 from zhiwei.ports import (
+    ANSWER_STANDS_MS,
+    AnswerKeptError,
     AuditRow,
     EventRow,
     Positioned,
     R,
     Record,
     Step,
+    StoredAnswer,
 )
 from zhiwei.stores.coding.record import subject_of
 
@@ -94,6 +97,12 @@ class MemoryStore:
     ) -> None:
         """Insert or replace records; see `ports.Store`."""
         with self._lock:
+            oldest = clock_ms - ANSWER_STANDS_MS
+            for record in records:
+                known = self._records.get((type(record), record.id))
+                is_other = known != record
+                if is_other and isinstance(known, StoredAnswer) and known.created_ms > oldest:
+                    raise AnswerKeptError
             for record in records:
                 self._records[type(record), record.id] = record
             for audit in audits:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from tests.gateways.http.house import DAY, PAN, World
+
+from zhiwei.core.command import Actor
+from zhiwei.core.result import Audit
+from zhiwei.gateways.http.app import build_app
+from zhiwei.ports import Record
 
 #: Calls that make something, with two bodies.
 MAKERS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -110,6 +120,41 @@ def test_many_at_once_with_one_key_make_one_thing(world: World) -> None:
 
     assert set(world.run(all_at_once())) <= {201, 409}
     assert len(world.issuer.get("/v1/cardholders").json()["data"]) == 1
+
+
+@pytest.mark.parametrize(("path", "body", "other"), [MAKERS[0], MAKERS[2], MAKERS[3]])
+@pytest.mark.parametrize("is_same", [True, False])
+def test_of_two_servers_one_makes_it(
+    world: World, path: str, body: dict[str, Any], other: dict[str, Any], *, is_same: bool
+) -> None:
+    """While one server works, another gets the same call and is done first: its answer counts."""
+    holder = world.cardholder()
+    first = with_holder(body, holder)
+    trail = world.store.reader().audits
+    answers: list[httpx.Response] = []
+    known: list[int] = []
+
+    async def call(app: FastAPI, content: dict[str, Any]) -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://guardian") as client:
+            headers = {"Authorization": f"Bearer {world.issuer.key}", "Idempotency-Key": "k"}
+            return await client.post(path, json=content, headers=headers)
+
+    async def keep_late(records: Sequence[Record], audits: Sequence[Audit], actor: Actor) -> None:
+        answers.append(await call(world.app, first))
+        known.append(len(trail()))
+        await world.house.keep(records, audits, actor)
+
+    late = build_app(replace(world.house, keep=keep_late, metrics=CollectorRegistry()))
+    again = world.run(call(late, first if is_same else with_holder(other, holder)))
+    (made,) = answers
+    assert made.status_code in (200, 201)
+    if is_same:
+        assert (again.status_code, again.content) == (made.status_code, made.content)
+        assert again.headers["Idempotent-Replayed"] == "true"
+    else:
+        assert (again.status_code, again.json()["code"]) == (409, "same_key_other_body")
+    assert [len(trail())] == known, "nothing of the second one was written"
 
 
 @pytest.mark.parametrize("key", [b"", b" ", b"a b", b"x" * 256, b"\xc3\xa9", b"\xff", b"a\tb"])

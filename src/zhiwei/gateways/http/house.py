@@ -248,8 +248,6 @@ class Settings:
     requests_at_once: int = 256
     #: Calls at once in all.
     calls_at_once: int = 1024
-    #: How long the answer to a POST is kept for its Idempotency-Key.
-    answers_kept_ms: int = 24 * 3_600_000
     #: Journal entries that a preview looks at, at most.
     preview_entries_max: int = 20_000
 

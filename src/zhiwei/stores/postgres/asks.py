@@ -146,8 +146,11 @@ def insert_audits(audits: Sequence[tuple[bytes, bytes]]) -> Ask:
     return (b"insert_audits", (bytea_array(keys), bytea_array(bodies)))
 
 
-def put_records(rows: Sequence[tuple[str, str, str, int, bytes]]) -> Ask:
-    """Keep records; of several with one id the last one."""
+def put_records(rows: Sequence[tuple[str, str, str, int, bytes]], oldest_ms: int) -> Ask:
+    """Keep records; of several with one id the last one.
+
+    Fails where it would replace an answer that was kept later than `oldest_ms` by another.
+    """
     latest = {(row[0], row[1]): row for row in rows}
     kinds, ids, subjects, instants, bodies = zip(
         *[latest[key] for key in sorted(latest)], strict=True
@@ -160,6 +163,8 @@ def put_records(rows: Sequence[tuple[str, str, str, int, bytes]]) -> Ask:
             text_array(subjects),
             bigint_array(instants),
             bytea_array(bodies),
+            bigint(oldest_ms),
+            bigint(len(latest)),
         ),
     )
 

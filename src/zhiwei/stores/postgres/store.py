@@ -15,6 +15,8 @@ import structlog
 from zhiwei.core.command import Actor
 from zhiwei.core.result import Audit, Result
 from zhiwei.ports import (
+    ANSWER_STANDS_MS,
+    AnswerKeptError,
     Batch,
     CardsHeldError,
     OutcomeUnknownError,
@@ -152,8 +154,10 @@ class PostgresStore:
         for each in records:
             if isinstance(each, PolicyChange) and each.number and audits:
                 statements += [asks.POLICY_TURN, asks.policy_follows(each.number - 1)]
+        place_of_records = len(statements)
         if records:
-            statements.append(asks.put_records([record_row(record) for record in records]))
+            rows = [record_row(record) for record in records]
+            statements.append(asks.put_records(rows, clock_ms - ANSWER_STANDS_MS))
         if audits:
             lines = [(b"", encode_audit(audit, actor, b"", clock_ms)) for audit in audits]
             statements.append(asks.insert_audits(lines))
@@ -164,6 +168,8 @@ class PostgresStore:
         except StatementError as error:
             if error.code == faults.DIVISION_BY_ZERO:
                 await self._undo(line)
+                if error.place == place_of_records:
+                    raise AnswerKeptError from error
                 raise PolicyOvertakenError from error
             why = await self._refused(line, error)
             raise StoreUnavailableError(f"nothing was written: {why}") from error

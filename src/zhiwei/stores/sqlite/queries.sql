@@ -167,10 +167,11 @@ select card_key from card_state
 where cardholder = ? and card_key < ? order by card_key desc limit ?;
 
 -- name: put_record
--- Keep a record, or its newer form.
+-- Keep a record, or its newer form. An answer that still stands is not replaced by another.
 insert into record (kind, id, subject, created_ms, body) values (?, ?, ?, ?, ?)
 on conflict (kind, id) do update
-set subject = excluded.subject, created_ms = excluded.created_ms, body = excluded.body;
+set subject = excluded.subject, created_ms = excluded.created_ms, body = excluded.body
+where kind <> 'stored_answer' or created_ms <= ? or body = excluded.body;
 
 -- name: record
 -- One record.

@@ -14,7 +14,15 @@ import structlog
 
 from zhiwei.core.command import Actor
 from zhiwei.core.result import Audit, Result
-from zhiwei.ports import Batch, CorruptFileError, Record, Step, StoreUnavailableError
+from zhiwei.ports import (
+    ANSWER_STANDS_MS,
+    AnswerKeptError,
+    Batch,
+    CorruptFileError,
+    Record,
+    Step,
+    StoreUnavailableError,
+)
 from zhiwei.stores.coding.audit import encode_audit
 from zhiwei.stores.coding.record import record_row
 from zhiwei.stores.sqlite import recovery
@@ -169,7 +177,10 @@ class SqliteStore:
         try:
             with self._transaction:
                 execute_many = self._connection.executemany
-                execute_many(QUERIES["put_record"], [record_row(record) for record in records])
+                oldest = clock_ms - ANSWER_STANDS_MS
+                put = [(*record_row(record), oldest) for record in records]
+                if execute_many(QUERIES["put_record"], put).rowcount < len(put):
+                    raise AnswerKeptError
                 execute_many(QUERIES["insert_audit"], rows)
         except sqlite3.Error as error:
             raise self._recovered_from(error) from error

@@ -26,8 +26,8 @@ class PolicyOvertakenError(StoreUnavailableError):
     """another server adopted a version of the policy meanwhile; nothing was written"""
 
 
-class AnswerKeptError(StoreUnavailableError):
-    """another server kept an answer under this key meanwhile; nothing was written"""
+class RecordStandsError(StoreUnavailableError):
+    """another server kept a record there meanwhile that nothing replaces; nothing was written"""
 
 
 class CardsHeldError(ZhiweiError):
@@ -373,11 +373,12 @@ class Store(Protocol):
         """Insert or replace records, with audit rows, durably, all or none.
 
         A change of the policy that is adopted, with its audit row, takes the number after the last.
-        A stored answer takes the place of none that still stands, other than itself.
+        Two kinds of records stand, and are replaced by nothing but themselves: a change of the
+        policy that is decided, and an answer for as long as `ANSWER_STANDS_MS`.
 
         Raises:
             StoreUnavailableError: nothing was written.
-            AnswerKeptError: nothing was written; another answer stands under that id.
+            RecordStandsError: nothing was written; such a record stands where another would go.
             PolicyOvertakenError: nothing was written; another server took that number before.
         """
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -21,7 +22,6 @@ from tests.stores.conftest import OpenStore
 from zhiwei.core.result import Audit
 from zhiwei.ports import (
     ANSWER_STANDS_MS,
-    AnswerKeptError,
     ApiKey,
     Cardholder,
     CaseFile,
@@ -31,6 +31,7 @@ from zhiwei.ports import (
     PolicyChange,
     PolicyText,
     Record,
+    RecordStandsError,
     Store,
     StoredAnswer,
     Subscription,
@@ -127,7 +128,7 @@ RECORDS: list[Record] = [
     StoredAnswer("ans_1", NOON, "ab" * 16, 201, '{"id": "x"}'),
     Subscription("sub_1", NOON, "https://example.cn/hook", ("stop_placed",), "bank"),
     PolicyText("default-1", NOON, "name = 'default'"),
-    PolicyChange("pch_1", NOON, "op_1", "why", "{}", "a-1", "default-2", 0, state="adopted"),
+    PolicyChange("pch_1", NOON, "op_1", "why", "{}", "a-1", "default-2", 0, '[["a", 1, 2, true]]'),
     MessagePreferences("ch_1", NOON, '{"balance_changed": ["push"]}', "22:00", "07:00"),
     TrustedContact("contact_1", NOON, "ch_1", "韩梅", "+8613900000001", "zh", "123456"),
     ContactConsent("contact_1", NOON, "+8613900000001", NOON + 1, NOON + 2),
@@ -157,6 +158,22 @@ def test_a_record_is_kept_and_replaced(
     assert store.reader().records(type(record)) == [newer]
 
 
+@pytest.mark.parametrize("state", ["adopted", "rejected", "withdrawn"])
+def test_a_decided_change_of_the_policy_is_replaced_by_nothing(store: Store, state: str) -> None:
+    """Of two servers that decide it the first one's word counts, however late the other's comes."""
+    proposed = PolicyChange("pch_1", NOON, "op_1", "why", "{}", "a-1", "default-2", 0)
+    done(store.keep([proposed], [], STAFF, NOON))
+    decided = replace(proposed, state=state, decided_by="op_2", decided_ms=NOON + 1)
+    done(store.keep([decided], [], STAFF, NOON + 1))
+    done(store.keep([decided], [], STAFF, NOON + 2))
+    audit = Audit("policy.rejected", proposed.id, "", "")
+    for other in (proposed, replace(decided, state="rejected", decided_by="op_3")):
+        with pytest.raises(RecordStandsError):
+            done(store.keep([other], [audit], STAFF, NOON + 10 * ANSWER_STANDS_MS))
+    assert store.reader().record(PolicyChange, proposed.id) == decided
+    assert not store.reader().audits()
+
+
 def test_an_answer_that_stands_is_replaced_by_no_other(store: Store) -> None:
     """Of two servers that answer one call the first one's answer counts, and all of it is kept."""
     answer = StoredAnswer("idem_1", NOON, "hash", 201, "first")
@@ -166,7 +183,7 @@ def test_an_answer_that_stands_is_replaced_by_no_other(store: Store) -> None:
     done(store.keep([answer], [audit], STAFF, NOON))
     done(store.keep([answer], [], STAFF, NOON + 1))
     late = NOON + ANSWER_STANDS_MS - 1
-    with pytest.raises(AnswerKeptError):
+    with pytest.raises(RecordStandsError):
         done(store.keep([person, other], [audit], STAFF, late))
     reader = store.reader()
     assert reader.record(StoredAnswer, answer.id) == answer

@@ -31,7 +31,14 @@ from zhiwei.gateways.in_force import (
 from zhiwei.gateways.response_codes import ResponseCodes
 from zhiwei.gateways.response_codes import checked as checked_codes
 from zhiwei.policy_file import policy_from, settings_of, stored_text
-from zhiwei.ports import PolicyChange, PolicyOvertakenError, PolicyText, Reader, Record
+from zhiwei.ports import (
+    PolicyChange,
+    PolicyOvertakenError,
+    PolicyText,
+    Reader,
+    Record,
+    RecordStandsError,
+)
 from zhiwei.vault import holds_card_number
 
 PROPOSED: Final = "proposed"
@@ -256,6 +263,8 @@ class PolicyDesk:
                 await self._keep((done, text), (audit,), actor, lambda: self._switch(after))
             except PolicyOvertakenError:
                 raise StalePolicyError from None
+            except RecordStandsError:
+                raise ChangeDecidedError from None
             return self.view(done)
 
         return await self._alone(work)
@@ -298,7 +307,11 @@ class PolicyDesk:
         change = self._undecided(change_id)
         done = _decided(change, state, actor, self._clock.now_ms())
         audit = Audit(f"policy.{state}", change.id, PROPOSED, state)
-        await self._keep((done,), (audit,), actor)
+        try:
+            await self._keep((done,), (audit,), actor)
+        except RecordStandsError:
+            # It was adopted on another server, perhaps; then that is what counts.
+            raise ChangeDecidedError from None
         return self.view(done)
 
     def _made(

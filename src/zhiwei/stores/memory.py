@@ -17,16 +17,15 @@ from zhiwei.core.ids import entry_id
 from zhiwei.core.result import NOTHING_RELATED, Audit, Related, Result
 from zhiwei.ports import (
     ANSWER_STANDS_MS,
-    AnswerKeptError,
     AuditRow,
     EventRow,
     Positioned,
     R,
     Record,
+    RecordStandsError,
     Step,
-    StoredAnswer,
 )
-from zhiwei.stores.coding.record import subject_of
+from zhiwei.stores.coding.record import stands, subject_of
 
 #: Keys are forgotten after 7 days; a reversal may come that late.
 KEYS_KEPT_MS: Final = 7 * 86_400_000
@@ -100,9 +99,8 @@ class MemoryStore:
             oldest = clock_ms - ANSWER_STANDS_MS
             for record in records:
                 known = self._records.get((type(record), record.id))
-                is_other = known != record
-                if is_other and isinstance(known, StoredAnswer) and known.created_ms > oldest:
-                    raise AnswerKeptError
+                if known != record and stands(known, oldest):
+                    raise RecordStandsError
             for record in records:
                 self._records[type(record), record.id] = record
             for audit in audits:

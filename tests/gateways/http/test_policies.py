@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.gateways.http.house import Client, World
 
+from zhiwei.core.command import Actor, Via
 from zhiwei.core.policy import DEFAULT_POLICY
+from zhiwei.core.result import Audit
 from zhiwei.gateways.in_force import adopted, content_of, in_force_of
+from zhiwei.gateways.policy_desk import ChangeDecidedError, PolicyDesk
 from zhiwei.gateways.response_codes import load
-from zhiwei.ports import PolicyText
+from zhiwei.ports import PolicyText, Record
 
 SPEND = {
     "kind": "purchase",
@@ -108,6 +112,40 @@ def test_a_change_ends_once(world: World) -> None:
     listed = world.issuer.get("/v1/policy_changes").json()["data"]
     assert [row["state"] for row in listed] == ["rejected"]
     assert world.in_force.policy is DEFAULT_POLICY
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject", "withdraw"])
+def test_a_change_ends_once_across_servers(world: World, verb: str) -> None:
+    """While one server is about to keep its word, the change is adopted on another: that counts."""
+    change = proposed(world.operator, world, settings={"closed_mccs": ["7995"]})
+    house = world.house
+    desk = house.policies
+    assert desk is not None
+    colleague = Actor("op_2", Via.HTTP, is_staff=True)
+    proposer = Actor(change["proposed_by"], Via.HTTP, is_staff=True)
+
+    async def keep_late(
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        await desk.approve(colleague, change["id"])
+        await house.keep(records, audits, actor)
+
+    other = PolicyDesk(
+        reader=house.reader,
+        keep=keep_late,
+        in_force=house.in_force,
+        switch=lambda _: None,
+        clock=house.clock,
+        new_id=house.mint.new,
+    )
+    with pytest.raises(ChangeDecidedError):
+        world.run(getattr(other, verb)(proposer, change["id"]))
+    kept = world.issuer.get(f"/v1/policy_changes/{change['id']}").json()
+    assert (kept["state"], kept["number"]) == ("adopted", 1)
+    assert world.in_force.policy.version == kept["version"]
 
 
 @pytest.mark.parametrize(

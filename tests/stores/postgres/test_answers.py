@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.stores.cases import NOON, STAFF, done
-from zhiwei.ports import AnswerKeptError, Cardholder, StoredAnswer
+from zhiwei.ports import Cardholder, RecordStandsError, StoredAnswer
 from zhiwei.stores.postgres.store import PostgresStore
 
 
@@ -30,7 +30,7 @@ def test_of_two_servers_that_answer_at_once_one_is_refused(database: str) -> Non
 
     for number in range(10):
         outcomes = done(race(number))
-        assert [type(outcome) for outcome in outcomes if outcome] == [AnswerKeptError]
+        assert [type(outcome) for outcome in outcomes if outcome] == [RecordStandsError]
         kept = stores[0].reader().record(StoredAnswer, f"idem_{number}")
         assert kept is not None
         assert outcomes[int(kept.answer)] is None

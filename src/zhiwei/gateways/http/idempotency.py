@@ -21,7 +21,7 @@ from zhiwei.gateways.http.caller import Caller
 from zhiwei.gateways.http.house import Document, House
 from zhiwei.gateways.http.problems import Fault, Problem, problem_of_rejection
 from zhiwei.gateways.http.replies import REPLAYED, reply_text, text_of
-from zhiwei.ports import ANSWER_STANDS_MS, AnswerKeptError, Record, StoredAnswer
+from zhiwei.ports import ANSWER_STANDS_MS, Record, RecordStandsError, StoredAnswer
 
 KEY_MAX = 255
 
@@ -93,7 +93,7 @@ async def once(
         text = text_of(made.answer)
         answer = StoredAnswer(record_id, house.clock.now_ms(), body_hash, made.status, text)
         await _keep(house, caller, made, (answer,))
-    except AnswerKeptError:
+    except RecordStandsError:
         # The same call came to another server at the same time, and that one was the first.
         stored = house.reader.record(StoredAnswer, record_id)
         if stored is None:

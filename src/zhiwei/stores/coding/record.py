@@ -54,6 +54,16 @@ def subject_of(record: Record) -> str:
     return record.subject if isinstance(record, _WITH_SUBJECT) else ""
 
 
+def stands(record: Record | None, oldest_ms: int) -> bool:
+    """Whether nothing but itself may replace a record; answers from after `oldest_ms` stand.
+
+    Stores with a query language say the same in it (`put_record`).
+    """
+    if isinstance(record, StoredAnswer):
+        return record.created_ms > oldest_ms
+    return isinstance(record, PolicyChange) and record.state != "proposed"
+
+
 def record_row(record: Record) -> tuple[str, str, str, int, bytes]:
     """Kind, id, subject, time of making and body of a record."""
     kind = KIND_NAMES[type(record)]

@@ -149,7 +149,7 @@ def insert_audits(audits: Sequence[tuple[bytes, bytes]]) -> Ask:
 def put_records(rows: Sequence[tuple[str, str, str, int, bytes]], oldest_ms: int) -> Ask:
     """Keep records; of several with one id the last one.
 
-    Fails where it would replace an answer that was kept later than `oldest_ms` by another.
+    Fails where one that stands would be replaced; answers from after `oldest_ms` stand.
     """
     latest = {(row[0], row[1]): row for row in rows}
     kinds, ids, subjects, instants, bodies = zip(

@@ -90,14 +90,17 @@ select * from unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::
 insert into audit (card_key, body) select * from unnest($1::bytea[], $2::bytea[]);
 
 -- name: put_records
--- Keep records, or their newer forms. Fails, by dividing by zero, where another answer would take the place
--- of one that still stands.
+-- Keep records, or their newer forms. Fails, by dividing by zero, where one would take the place of one that
+-- stands (coding.record.stands).
 with kept as (
     insert into record as r (kind, id, subject, created_ms, body)
     select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bytea[])
     on conflict (kind, id) do update
     set subject = excluded.subject, created_ms = excluded.created_ms, body = excluded.body
-    where r.kind <> 'stored_answer' or r.created_ms <= $6::bigint or r.body = excluded.body
+    where r.body = excluded.body or case r.kind
+        when 'stored_answer' then r.created_ms <= $6::bigint
+        when 'policy_change' then r.subject = 'proposed' else true
+    end
     returning 1
 )
 select 1 / (count(*) = $7::bigint)::integer from kept;

@@ -16,13 +16,13 @@ from zhiwei.core.command import Actor
 from zhiwei.core.result import Audit, Result
 from zhiwei.ports import (
     ANSWER_STANDS_MS,
-    AnswerKeptError,
     Batch,
     CardsHeldError,
     OutcomeUnknownError,
     PolicyChange,
     PolicyOvertakenError,
     Record,
+    RecordStandsError,
     Step,
     StoreUnavailableError,
 )
@@ -169,7 +169,7 @@ class PostgresStore:
             if error.code == faults.DIVISION_BY_ZERO:
                 await self._undo(line)
                 if error.place == place_of_records:
-                    raise AnswerKeptError from error
+                    raise RecordStandsError from error
                 raise PolicyOvertakenError from error
             why = await self._refused(line, error)
             raise StoreUnavailableError(f"nothing was written: {why}") from error

@@ -167,11 +167,13 @@ select card_key from card_state
 where cardholder = ? and card_key < ? order by card_key desc limit ?;
 
 -- name: put_record
--- Keep a record, or its newer form. An answer that still stands is not replaced by another.
+-- Keep a record, or its newer form; not in the place of one that stands (coding.record.stands).
 insert into record (kind, id, subject, created_ms, body) values (?, ?, ?, ?, ?)
 on conflict (kind, id) do update
 set subject = excluded.subject, created_ms = excluded.created_ms, body = excluded.body
-where kind <> 'stored_answer' or created_ms <= ? or body = excluded.body;
+where body = excluded.body or case kind
+    when 'stored_answer' then created_ms <= ? when 'policy_change' then subject = 'proposed' else true
+end;
 
 -- name: record
 -- One record.

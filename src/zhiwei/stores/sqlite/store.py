@@ -16,10 +16,10 @@ from zhiwei.core.command import Actor
 from zhiwei.core.result import Audit, Result
 from zhiwei.ports import (
     ANSWER_STANDS_MS,
-    AnswerKeptError,
     Batch,
     CorruptFileError,
     Record,
+    RecordStandsError,
     Step,
     StoreUnavailableError,
 )
@@ -180,7 +180,7 @@ class SqliteStore:
                 oldest = clock_ms - ANSWER_STANDS_MS
                 put = [(*record_row(record), oldest) for record in records]
                 if execute_many(QUERIES["put_record"], put).rowcount < len(put):
-                    raise AnswerKeptError
+                    raise RecordStandsError
                 execute_many(QUERIES["insert_audit"], rows)
         except sqlite3.Error as error:
             raise self._recovered_from(error) from error

@@ -5,23 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-import pytest
-
-from zhiwei.core.card_state import CardStatus, Profile
-from zhiwei.core.command import Actor, Command, Register, Via
-from zhiwei.core.policy import DEFAULT_POLICY
+from tests.stores import cases
+from tests.stores.cases import NOON, STAFF, STEP
+from zhiwei.core.command import Command
 from zhiwei.core.result import Result
 from zhiwei.engine import BATCH_MAX, QUEUE_MAX, Answer, Engine, Failure
-from zhiwei.guardian import Guardian
-from zhiwei.guardian.case import Rules
 from zhiwei.ports import Step
-from zhiwei.services import INCREMENT_JUDGES, JUDGES, LOOSENS, NOTICES
 from zhiwei.stores.memory import MemoryStore
-from zhiwei.zones import load_zone
-
-STAFF = Actor("key_1", Via.HTTP, is_strong=True, is_staff=True)
-SHANGHAI = load_zone("Asia/Shanghai") or pytest.fail("no zone database")
-STEP = Guardian(DEFAULT_POLICY, Rules(JUDGES, INCREMENT_JUDGES, NOTICES, LOOSENS)).step
 
 
 class Watch:
@@ -49,26 +39,17 @@ class Watch:
 
 
 class StandingClock:
-    """It is always the same instant."""
+    """It is always noon."""
 
     def now_ms(self) -> int:
         """UTC epoch milliseconds."""
-        return 1_764_000_000_000
+        return NOON
 
 
 def registration(number: int) -> Command:
-    """A command that registers card `number`."""
-    profile = Profile(
-        cardholder="ch_1",
-        tail=f"{number:04d}",
-        currency="CNY",
-        zone=SHANGHAI,
-        has_chip=True,
-        network="unionpay",
-        status=CardStatus.ACTIVE,
-        created_ms=0,
-    )
-    return Command(number.to_bytes(16, "big"), change=Register(profile), actor=STAFF)
+    """A command that registers a card whose key is its number."""
+    change = cases.registration(number).change
+    return Command(number.to_bytes(16, "big"), change=change, actor=STAFF)
 
 
 def engine_of(

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.engines import STAFF, STEP, StandingClock, Watch, engine_of, registration, submit, until
+from tests.engines import StandingClock, Watch, engine_of, registration, submit, until
+from tests.stores.cases import STAFF, STEP
 from zhiwei.core.command import Command
 from zhiwei.core.result import Related, Result
 from zhiwei.engine import Answer, Engine, Failure, StoppedError, ThreadEntry

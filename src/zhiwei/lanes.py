@@ -51,25 +51,29 @@ class Unit:
         """Keys of the cards that it is about."""
         return frozenset([command.card_key for command in self.commands])
 
-    def divided(self, waits: Callable[[bytes], bool]) -> list[Unit]:
-        """The commands whose cards need not wait together, and each of the others by itself."""
-        part_of = self.part_of
-        if part_of is None or len(self.commands) == 1:
-            return [self]
+    def divided(self, waits: Callable[[bytes], bool]) -> tuple[Unit | None, list[Unit]]:
+        """What of it can go on, if anything, and what must wait for cards.
+
+        That is each command by itself; all of them where they are carried out all or none.
+        """
         going: list[int] = []
-        waiting: list[list[int]] = []
+        waiting: list[int] = []
         for place, command in enumerate(self.commands):
             if waits(command.card_key):
-                waiting.append([place])
+                waiting.append(place)
             else:
                 going.append(place)
         if not waiting:
-            return [self]
-        parts = [going, *waiting] if going else waiting
-        return [
-            Unit([self.commands[place] for place in part], part_of(part), None, self.arrived)
-            for part in parts
-        ]
+            return self, []
+        part_of = self.part_of
+        if part_of is None or len(self.commands) == 1:
+            return None, [self]
+        free = self._part(part_of, going) if going else None
+        return free, [self._part(part_of, [place]) for place in waiting]
+
+    def _part(self, part_of: PartOf, places: list[int]) -> Unit:
+        commands = [self.commands[place] for place in places]
+        return Unit(commands, part_of(places), None, self.arrived)
 
 
 @final
@@ -114,10 +118,13 @@ class Lanes:
         units: list[Unit] = []
         count = 0
         while waiting and (not units or count + len(waiting[0].commands) <= batch_max):
-            for unit in waiting.popleft().divided(self._is_taken):
-                if not self._sets_aside(unit):
-                    units.append(unit)
-                    count += len(unit.commands)
+            going, held_up = waiting.popleft().divided(self._is_taken)
+            if going is not None:
+                units.append(going)
+                count += len(going.commands)
+            for unit in held_up:
+                self._aside.append(unit)
+                self._behind.update(unit.cards)
         return units
 
     def begin(self, units: list[Unit], work: Coroutine[Any, Any, None], now: float) -> None:
@@ -155,15 +162,6 @@ class Lanes:
     def _is_taken(self, card_key: bytes) -> bool:
         return card_key in self._busy or card_key in self._behind
 
-    def _sets_aside(self, unit: Unit) -> bool:
-        """Whether a unit must wait for a card; then it is set aside."""
-        cards = unit.cards
-        if not any(self._is_taken(key) for key in cards):
-            return False
-        self._aside.append(unit)
-        self._behind.update(cards)
-        return True
-
     def _start(self, units: list[Unit], work: Coroutine[Any, Any, None]) -> None:
         for card_key in _cards_of(units):
             self._busy[card_key] = self._busy.get(card_key, 0) + 1
@@ -177,22 +175,21 @@ class Lanes:
             self._failure = task.exception()
 
 
-def parted(units: Iterable[Unit], held: frozenset[bytes]) -> tuple[list[Unit], list[list[Unit]]]:
+def parted(units: Sequence[Unit], held: frozenset[bytes]) -> tuple[list[Unit], list[list[Unit]]]:
     """Units, or parts of them, that can go on, and groups of those that wait for cards held.
 
     Who comes before or behind a unit that waits, and is about one of its cards, waits too, in its
     group, so that none overtakes another.
     """
-    units = list(units)
     waiting_cards = _with_neighbours(units, held)
     free: list[Unit] = []
     groups: list[tuple[set[bytes], list[Unit]]] = []
     for whole in units:
-        for unit in whole.divided(waiting_cards.__contains__):
+        going, held_up = whole.divided(waiting_cards.__contains__)
+        if going is not None:
+            free.append(going)
+        for unit in held_up:
             cards = set(unit.cards)
-            if waiting_cards.isdisjoint(cards):
-                free.append(unit)
-                continue
             mine = [group for group in groups if not group[0].isdisjoint(cards)]
             waiting: list[Unit] = []
             for group in mine:

@@ -20,9 +20,7 @@ from zhiwei.core.controls import (
 from zhiwei.core.policy import DEFAULT_POLICY
 from zhiwei.core.request import Channel, Kind, Medium, MessageClass, Request
 from zhiwei.core.zone import zone_named
-from zhiwei.guardian import Guardian
-from zhiwei.guardian.case import Rules
-from zhiwei.services import INCREMENT_JUDGES, JUDGES, LOOSENS, NOTICES
+from zhiwei.guardian import guardian_under
 
 T = TypeVar("T")
 
@@ -31,7 +29,7 @@ NOON: Final = 1_763_956_800_000
 DAY: Final = 86_400_000
 SHANGHAI: Final = zone_named("Asia/Shanghai")
 STAFF: Final = Actor("key_1", Via.HTTP, is_strong=True, is_staff=True)
-STEP: Final = Guardian(DEFAULT_POLICY, Rules(JUDGES, INCREMENT_JUDGES, NOTICES, LOOSENS)).step
+STEP: Final = guardian_under(DEFAULT_POLICY).step
 
 
 _loops: list[asyncio.AbstractEventLoop] = []

@@ -23,10 +23,8 @@ from zhiwei.gateways.iso8583.message import Message
 from zhiwei.gateways.iso8583.server import Iso8583Server, Limits
 from zhiwei.gateways.iso8583.translate import Translator
 from zhiwei.gateways.response_codes import load
-from zhiwei.guardian import Guardian
-from zhiwei.guardian.case import Rules
+from zhiwei.guardian import guardian_under
 from zhiwei.ports import Step
-from zhiwei.services import INCREMENT_JUDGES, JUDGES, LOOSENS, NOTICES
 from zhiwei.stores.memory import MemoryStore
 from zhiwei.vault import Vault
 from zhiwei.zones import load_zone
@@ -34,7 +32,7 @@ from zhiwei.zones import load_zone
 #: 2026-11-23 12:00 in Shanghai.
 NOON = 1_795_406_400_000
 STAFF = Actor("key_1", Via.HTTP, is_strong=True, is_staff=True)
-STEP = Guardian(DEFAULT_POLICY, Rules(JUDGES, INCREMENT_JUDGES, NOTICES, LOOSENS)).step
+STEP = guardian_under(DEFAULT_POLICY).step
 VAULT = Vault(bytes(32))
 NO_RESULT = {1: "issuer_late", 2: "issuer_late", 3: "system"}
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import psycopg
 import pytest
 
-from tests.engines import Watch
+from tests.engines import StandingClock, Watch
 from tests.stores.cases import (
     NOON,
     STEP,
@@ -36,14 +36,6 @@ async def servers(url: str, count: int) -> AsyncIterator[list[PostgresStore]]:
     yield stores
     for store in stores:
         await store.close()
-
-
-class StandingClock:
-    """It is always noon."""
-
-    def now_ms(self) -> int:
-        """UTC epoch milliseconds."""
-        return NOON
 
 
 def answered(engine: Engine, *commands: Command) -> asyncio.Future[Sequence[Answer]]:

@@ -16,6 +16,7 @@ from zhiwei.engine import Answer, Engine, Failure, StoppedError, ThreadEntry
 from zhiwei.ports import (
     Cardholder,
     OutcomeUnknownError,
+    PassOver,
     Step,
     StoreUnavailableError,
 )
@@ -26,7 +27,12 @@ class FullDisk(MemoryStore):  # type: ignore[misc]  # a store that is final for 
     """Cannot write."""
 
     async def transact(
-        self, batch: Sequence[Command], step: Step, clock_ms: int, *, waits: bool = True
+        self,
+        batch: Sequence[Command],
+        step: Step,
+        clock_ms: int,
+        *,
+        pass_over: PassOver | None = None,
     ) -> list[Result]:
         """Fail as a full disk does."""
         raise StoreUnavailableError("no space is left on the disk")
@@ -113,7 +119,12 @@ class Forgetful(MemoryStore):  # type: ignore[misc]  # as above
     """Cannot find out what it wrote."""
 
     async def transact(
-        self, batch: Sequence[Command], step: Step, clock_ms: int, *, waits: bool = True
+        self,
+        batch: Sequence[Command],
+        step: Step,
+        clock_ms: int,
+        *,
+        pass_over: PassOver | None = None,
     ) -> list[Result]:
         """Write, and not know it."""
         await super().transact(batch, step, clock_ms)

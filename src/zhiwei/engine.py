@@ -7,8 +7,9 @@ refused at once instead of being left to hang.
 
 A store that waits for others (PostgreSQL) gets several batches at once (`lanes`), none of which
 share a card. What comes for a card that is being decided is set aside until that batch is over, and
-then goes first, so the order of a card's commands is kept and a busy card delays nobody else. Cards
-that another server holds are waited for in lanes of their own.
+then goes first, so the order of a card's commands is kept and a busy card delays nobody else. A batch
+goes on without the cards that another server holds just now; those are tried again with the next
+one, and where that does not help they are waited for in lanes of their own.
 
 The engine lives on the path's event loop. Doors on that loop call `submit`; the HTTP door, which
 has a loop of its own in another thread, goes through `ThreadEntry`.
@@ -26,10 +27,10 @@ from typing import Final, Protocol, TypeAlias, final
 from zhiwei.core.command import Actor, Command
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.result import Audit, Result
-from zhiwei.lanes import HASTE_SECONDS, Lanes, OnAnswered, PartOf, Unit, parted
+from zhiwei.lanes import HASTE_SECONDS, Course, Lanes, OnAnswered, PartOf, Unit
 from zhiwei.ports import (
-    CardsHeldError,
     OutcomeUnknownError,
+    PassOver,
     Record,
     Step,
     Store,
@@ -63,7 +64,6 @@ class Failure(IntEnum):
 
 
 Answer: TypeAlias = "Result | Failure"
-_NO_CARDS: Final[frozenset[bytes]] = frozenset()
 
 
 class Clock(Protocol):
@@ -235,7 +235,7 @@ class Engine:
     async def _one_batch(self) -> int:
         """Carry out what waits, and tell how many commands that was."""
         waiting = self._waiting
-        await self._carry_out(self._take(), waits=True)
+        await self._carry_out(Course(self._take()))
         return waiting
 
     async def _run_lanes(self) -> None:
@@ -258,15 +258,15 @@ class Engine:
 
     async def _one_lane(self, units: list[Unit]) -> None:
         """One batch on cards that no other batch has."""
-        left = units
+        course = Course(units)
         try:
-            while left:
-                held = await self._carry_out(left, waits=False)
-                if not held:
-                    break
-                # Another server has some of them, and nothing was done yet. Those wait apart.
-                left, groups = parted(left, held)
-                for group in groups:
+            await self._carry_out(course, course.without)
+            for group in course.held_up:
+                # Another server has their cards. Where there is more to do they are tried again
+                # with that, else they wait.
+                if course.units and self._lanes.set_aside(group):
+                    self._waiting += sum([len(unit.commands) for unit in group])
+                else:
                     self._lanes.begin_apart(group, self._one_that_waits(group))
         finally:
             self._lanes.end(units, self._units, is_apart=False)
@@ -276,39 +276,40 @@ class Engine:
         """Units whose cards another server holds: they wait for it, and nobody waits for them."""
         try:
             async with self._lanes.patience:
-                await self._carry_out(units, waits=True)
+                await self._carry_out(Course(units))
         finally:
             self._lanes.end(units, self._units, is_apart=True)
             asyncio.get_running_loop().call_soon(self._is_awake.set)
 
-    async def _carry_out(self, units: list[Unit], *, waits: bool) -> frozenset[bytes]:
-        """Have a batch carried out and answered; cards that others hold, if that was not done."""
-        commands = [command for unit in units for command in unit.commands]
+    async def _carry_out(self, course: Course, pass_over: PassOver | None = None) -> None:
+        """Have a batch carried out and answered, or what the store makes of it by `pass_over`."""
+        commands = course.commands
         started = perf_counter()
         # A batch is decided by one step, whatever is switched while it is being written.
         step = self._step
         try:
-            results = await self._store.transact(commands, step, self._clock.now_ms(), waits=waits)
-        except CardsHeldError as error:
-            return error.card_keys
+            results = await self._store.transact(
+                commands, step, self._clock.now_ms(), pass_over=pass_over
+            )
         except StoreUnavailableError as error:
-            self._fail(units, _failure_of(error), error)
-            return _NO_CARDS
+            self._fail(course.units, _failure_of(error), error)
+            return
         except Exception as error:  # noqa: BLE001 - a bug must cost its command, not the house
-            if len(units) == 1:
-                self._fail(units, Failure.BUG, error)
+            if len(course.units) == 1:
+                self._fail(course.units, Failure.BUG, error)
             else:
-                await self._one_by_one(units, step)
-            return _NO_CARDS
+                await self._one_by_one(course.units, step)
+            return
         finished = perf_counter()
-        self._answer(units, results)
+        if not course.units:
+            return
+        self._answer(course.units, results)
         self._observer.observe_batch(
             results,
-            waited_seconds=finished - units[0].arrived,
+            waited_seconds=finished - course.units[0].arrived,
             commit_seconds=finished - started,
             queue=self._waiting,
         )
-        return _NO_CARDS
 
     async def _one_by_one(self, units: list[Unit], step: Step) -> None:
         """Carry out the units of a batch that failed each for itself: a bug costs one of them."""

@@ -20,6 +20,8 @@ _COMPANY: Final = 32
 #: would do, and each costs PostgreSQL its transaction and a flush.
 HASTE_SECONDS: Final = 0.008
 _TIMER_SECONDS: Final = 0.001  # a timer of the loop may be early by so much
+#: So often a unit is passed over because another server holds a card; then it waits for that.
+_PASSED_OVER_MAX: Final = 3
 #: Is called with the answers of a unit, in the order of its commands.
 OnAnswered: TypeAlias = "Callable[[Sequence[Any]], None]"
 #: Who is called with the answers of some of a unit's commands, by their places in it.
@@ -30,7 +32,7 @@ PartOf: TypeAlias = "Callable[[list[int]], OnAnswered]"
 class Unit:
     """Commands that came together, and who waits for them."""
 
-    __slots__ = ("arrived", "commands", "on_answered", "part_of")
+    __slots__ = ("arrived", "commands", "on_answered", "part_of", "passed_over")
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class Unit:
         on_answered: OnAnswered,
         part_of: PartOf | None,
         arrived: float,
+        passed_over: int = 0,
     ) -> None:
         self.commands: Final = commands
         self.on_answered: Final = on_answered
@@ -45,6 +48,8 @@ class Unit:
         self.part_of: Final = part_of
         #: Seconds of `perf_counter`.
         self.arrived: Final = arrived
+        #: How often a batch went on without it, since another server held a card.
+        self.passed_over = passed_over
 
     @property
     def cards(self) -> frozenset[bytes]:
@@ -73,7 +78,37 @@ class Unit:
 
     def _part(self, part_of: PartOf, places: list[int]) -> Unit:
         commands = [self.commands[place] for place in places]
-        return Unit(commands, part_of(places), None, self.arrived)
+        if len(places) == 1:
+            return Unit(commands, part_of(places), None, self.arrived, self.passed_over)
+
+        def part_of_part(inner: list[int]) -> OnAnswered:
+            return part_of([places[place] for place in inner])
+
+        return Unit(commands, part_of(places), part_of_part, self.arrived, self.passed_over)
+
+
+@final
+class Course:
+    """A batch on its way: what of it goes on, and what waits for cards of other servers."""
+
+    __slots__ = ("_units", "held_up", "units")
+
+    def __init__(self, units: list[Unit]) -> None:
+        self._units: Final = units
+        #: What goes on.
+        self.units = units
+        #: Groups of units that wait, none of which share a card.
+        self.held_up: list[list[Unit]] = []
+
+    def without(self, held: frozenset[bytes]) -> list[Command]:
+        """Go on without what is about these cards; the commands that are left."""
+        self.units, self.held_up = parted(self._units, held) if held else (self._units, [])
+        return self.commands
+
+    @property
+    def commands(self) -> list[Command]:
+        """What goes on."""
+        return [command for unit in self.units for command in unit.commands]
 
 
 @final
@@ -136,6 +171,19 @@ class Lanes:
     def begin_apart(self, units: list[Unit], work: Coroutine[Any, Any, None]) -> None:
         """Begin a batch that waits for another server, besides the lanes."""
         self._start(units, work)
+
+    def set_aside(self, group: list[Unit]) -> bool:
+        """Put a group that another server holds up before what was set aside for its cards.
+
+        It goes with a batch that begins when this one is over. False where it should wait for
+        the other server instead, because that was tried often enough.
+        """
+        if group[0].passed_over >= _PASSED_OVER_MAX:
+            return False
+        for unit in group:
+            unit.passed_over += 1
+        self._aside.extendleft(reversed(group))
+        return True
 
     def end(self, units: Iterable[Unit], waiting: deque[Unit], *, is_apart: bool) -> None:
         """A batch is over; what was set aside goes back to the front of what waits, in its order.

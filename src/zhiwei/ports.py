@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, TypeVar
 
@@ -28,15 +28,6 @@ class PolicyOvertakenError(StoreUnavailableError):
 
 class RecordStandsError(StoreUnavailableError):
     """another server kept a record there meanwhile that nothing replaces; nothing was written"""
-
-
-class CardsHeldError(ZhiweiError):
-    """another server holds cards of the batch just now; nothing was written"""
-
-    def __init__(self, card_keys: frozenset[bytes]) -> None:
-        super().__init__()
-        #: The cards that are held.
-        self.card_keys: Final = card_keys
 
 
 class CorruptFileError(ZhiweiError):
@@ -335,6 +326,9 @@ class Step(Protocol):
 
 
 Batch: TypeAlias = "Sequence[Command]"
+#: Is told which cards of a batch another server holds, mostly none, once for each try; gives what
+#: is carried out: the batch without them.
+PassOver: TypeAlias = "Callable[[frozenset[bytes]], Batch]"
 
 
 class Store(Protocol):
@@ -344,7 +338,7 @@ class Store(Protocol):
     """
 
     async def transact(
-        self, batch: Batch, step: Step, clock_ms: int, *, waits: bool = True
+        self, batch: Batch, step: Step, clock_ms: int, *, pass_over: PassOver | None = None
     ) -> list[Result]:
         """Carry out commands in order, durably, all or none, and give a result for each.
 
@@ -354,13 +348,13 @@ class Store(Protocol):
         did. The list returns only when everything is committed; otherwise an exception is raised
         and nothing has happened.
 
-        `waits`: where another server holds one of the cards, wait for it; else `CardsHeldError` is
-        raised at once, so that the other cards can go on. Of no meaning to a store of one process.
+        `pass_over`: without it, a card that another server holds is waited for. With it nothing is
+        waited for: what it gives is carried out instead of the batch. Of no meaning to a store of
+        one process, which does not call it.
 
         Raises:
             StoreUnavailableError: the batch is not written (disk full, read-only, busy).
             OutcomeUnknownError: it cannot be found out whether it is; no answer may promise it.
-            CardsHeldError: only without `waits`.
             CorruptFileError: a stored file fails its checksum; the store refuses to write any more
             of that
                 card, and the command gets a refusal with STATE_UNREADABLE.

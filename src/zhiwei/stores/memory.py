@@ -19,6 +19,7 @@ from zhiwei.ports import (
     ANSWER_STANDS_MS,
     AuditRow,
     EventRow,
+    PassOver,
     Positioned,
     R,
     Record,
@@ -53,7 +54,12 @@ class MemoryStore:
         self._records: Final[dict[tuple[type, str], Record]] = {}
 
     async def transact(
-        self, batch: Sequence[Command], step: Step, clock_ms: int, *, waits: bool = True
+        self,
+        batch: Sequence[Command],
+        step: Step,
+        clock_ms: int,
+        *,
+        pass_over: PassOver | None = None,
     ) -> list[Result]:
         """Carry out commands in order; see `ports.Store`."""
         with self._lock:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, final
 from zhiwei.core.command import Actor, Via
 from zhiwei.core.result import Audit, Result
 from zhiwei.gateways.in_force import ADOPTED
-from zhiwei.ports import Batch, PolicyChange, Record, Step
+from zhiwei.ports import Batch, PassOver, PolicyChange, Record, Step
 from zhiwei.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class CardsOnDemand:
         await self._memory.keep(changes, [], Actor("trial", Via.CLI), 0)
 
     async def transact(
-        self, batch: Batch, step: Step, clock_ms: int, *, waits: bool = True
+        self, batch: Batch, step: Step, clock_ms: int, *, pass_over: PassOver | None = None
     ) -> list[Result]:
         """Carry out commands on the copies; see `ports.Store`.
 
@@ -48,7 +48,7 @@ class CardsOnDemand:
         """
         for command in batch:
             self._bring(command.card_key)
-        return await self._memory.transact(batch, step, clock_ms, waits=waits)
+        return await self._memory.transact(batch, step, clock_ms, pass_over=pass_over)
 
     async def keep(
         self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor, clock_ms: int

@@ -54,6 +54,10 @@ class OpenedFiles:
         self._most: Final = most
         self._files: Final[dict[bytes, OpenedFile]] = {}
 
+    def has(self, card_key: bytes) -> bool:
+        """Whether there is such a card, for sure: files are never removed."""
+        return card_key in self._files
+
     def open(self, row: FileRow) -> OpenedFile:
         """The file of a row.
 

@@ -17,8 +17,8 @@ from zhiwei.core.result import Audit, Result
 from zhiwei.ports import (
     ANSWER_STANDS_MS,
     Batch,
-    CardsHeldError,
     OutcomeUnknownError,
+    PassOver,
     PolicyChange,
     PolicyOvertakenError,
     Record,
@@ -117,7 +117,7 @@ class PostgresStore:
         self._is_open = True
 
     async def transact(
-        self, batch: Batch, step: Step, clock_ms: int, *, waits: bool = True
+        self, batch: Batch, step: Step, clock_ms: int, *, pass_over: PassOver | None = None
     ) -> list[Result]:
         """Carry out commands in order, durably, all or none; see `ports.Store`."""
         self._check_open()
@@ -125,7 +125,7 @@ class PostgresStore:
         for _ in range(_TRIES):
             line = await self._lines.take()
             try:
-                return await self._carry_out(line, batch, step, clock_ms, waits=waits)
+                return await self._carry_out(line, batch, step, clock_ms, pass_over)
             except _BeginAnewError as error:
                 why = str(error)
             except StatementError as error:
@@ -215,18 +215,30 @@ class PostgresStore:
             raise StoreUnavailableError("the store is closed")
 
     async def _carry_out(
-        self, line: Line, batch: Batch, step: Step, clock_ms: int, *, waits: bool
+        self,
+        line: Line,
+        batch: Batch,
+        step: Step,
+        clock_ms: int,
+        pass_over: PassOver | None,
     ) -> list[Result]:
         """One try at a batch, on one line."""
         card_keys = sorted({command.card_key for command in batch})
         seconds = self._bounds.read_seconds
-        _, locked = await line.trip([asks.BEGIN, asks.lock_files(card_keys, waits=waits)], seconds)
+        lock = asks.lock_files(card_keys, waits=pass_over is None)
+        _, locked = await line.trip([asks.BEGIN, lock], seconds)
         found = Found()
         for row in locked.rows():
             file = FileRow(row)
             found.files[file.card_key] = file
-        if not waits and len(found.files) < len(card_keys):
-            await self._check_not_held(line, [key for key in card_keys if key not in found.files])
+        if pass_over is not None:
+            held = await self._held(line, [key for key in card_keys if key not in found.files])
+            batch = pass_over(held)
+            if held:
+                card_keys = sorted({command.card_key for command in batch})
+            if not batch:
+                await line.trip([asks.ROLLBACK], seconds)
+                return []
         turn = Turn(found, self._files, step, clock_ms)
         turn.open_files(card_keys)
         await self._read_wanted(line, turn, batch)
@@ -243,16 +255,14 @@ class PostgresStore:
             _log.error("stored_data_damaged", detail=str(damage))
         return results
 
-    async def _check_not_held(self, line: Line, card_keys: list[bytes]) -> None:
-        """Raise where cards that were not read are there all the same.
-
-        Raises:
-            CardsHeldError: somebody else has locked them.
-        """
-        (known,) = await line.trip([asks.known_cards(card_keys)], self._bounds.read_seconds)
-        held = frozenset(row[0] for row in known.rows() if row[0] is not None)
-        if held:
-            raise CardsHeldError(held)
+    async def _held(self, line: Line, unread: list[bytes]) -> frozenset[bytes]:
+        """Which cards that were not read are there all the same: somebody else has locked them."""
+        held = {key for key in unread if self._files.has(key)}
+        new = [key for key in unread if key not in held]
+        if new:
+            (known,) = await line.trip([asks.known_cards(new)], self._bounds.read_seconds)
+            held.update([row[0] for row in known.rows() if row[0] is not None])
+        return frozenset(held)
 
     async def _read_wanted(self, line: Line, turn: Turn, batch: Batch) -> None:
         """Read the earlier entries that commands name: mostly none, else one or two trips."""

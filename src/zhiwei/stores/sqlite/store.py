@@ -18,6 +18,7 @@ from zhiwei.ports import (
     ANSWER_STANDS_MS,
     Batch,
     CorruptFileError,
+    PassOver,
     Record,
     RecordStandsError,
     Step,
@@ -148,7 +149,7 @@ class SqliteStore:
         return len(self._cards.slots)
 
     async def transact(
-        self, batch: Batch, step: Step, clock_ms: int, *, waits: bool = True
+        self, batch: Batch, step: Step, clock_ms: int, *, pass_over: PassOver | None = None
     ) -> list[Result]:
         """Carry out commands in order, durably, all or none; see `ports.Store`."""
         self._check_usable()

@@ -7,9 +7,9 @@ refused at once instead of being left to hang.
 
 A store that waits for others (PostgreSQL) gets several batches at once (`lanes`), none of which
 share a card. What comes for a card that is being decided is set aside until that batch is over, and
-then goes first, so the order of a card's commands is kept and a busy card delays nobody else. A batch
-goes on without the cards that another server holds just now; those are tried again with the next
-one, and where that does not help they are waited for in lanes of their own.
+then goes first, so the order of a card's commands is kept and a busy card delays nobody else. A
+batch goes on without the cards that another server holds just now; those are tried again with the
+next one, and where that does not help they are waited for in lanes of their own.
 
 The engine lives on the path's event loop. Doors on that loop call `submit`; the HTTP door, which
 has a loop of its own in another thread, goes through `ThreadEntry`.

@@ -30,6 +30,7 @@ def standing(
     rates = {
         "zhiwei": [ours / 2, ours, ours * 3],
         "zhiwei-64": [few],
+        "zhiwei-one": [8_000.0],
         "zhiwei-two": [two],
         "fastapi": [600.0],
         "plpgsql-clients": [4_000.0],
@@ -51,7 +52,7 @@ def standing(
         (standing(8_999), [1]),
         (standing(7_000), [0, 1]),
         (standing(9_000, 4_000), [3]),
-        (standing(9_000, two=8_099), [4]),
+        (standing(9_000, two=7_199), [4]),
         (standing(9_000, p99_us=20_001), [5]),
         (standing(9_000, lost=1), [6]),
     ],

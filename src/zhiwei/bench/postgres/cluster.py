@@ -34,12 +34,16 @@ DURABLE: Final[Mapping[str, str]] = {
     "fsync": "on",
     "full_page_writes": "on",
     "synchronous_commit": "on",
+}
+#: Standbys that were away find what they missed.
+FOLLOWED: Final[Mapping[str, str]] = {
     "wal_keep_size": "1GB",
     "wal_retrieve_retry_interval": "100ms",
 }
 #: For measuring: memory for everything that is touched, and no checkpoint in the middle of a run.
 ROOMY: Final[Mapping[str, str]] = {
     "shared_buffers": "512MB",
+    "min_wal_size": "2GB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     "max_connections": "200",
@@ -73,7 +77,7 @@ class Cluster:
         """
         required_programs()
         names = [f"n{number}" for number in range(1, standbys + 2)]
-        told = {**DURABLE, **settings}
+        told = {**DURABLE, **(FOLLOWED if standbys else {}), **settings}
         if standbys:
             told["synchronous_standby_names"] = f"ANY 1 ({', '.join(names)})"
         folder = _own_folder(Path(tempfile.mkdtemp(prefix="zhiwei-pg-", dir=place)))

@@ -23,7 +23,12 @@ from zhiwei.bench.processes import ServerFailedError, freeze
 from zhiwei.bench.report import Series, machine
 
 #: What the report says about every cluster.
-_TOLD: Final = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size")
+_TOLD: Final = (
+    *("fsync", "synchronous_commit", "full_page_writes", "shared_buffers"),
+    *("min_wal_size", "max_wal_size"),
+)
+#: Files of its log (16 MB) that a contender fills in a second of its runs, at most.
+_LOG_FILES_A_SECOND: Final = 5
 #: Whose latency at half load says nothing, or is not asked for: a turn of 32 is one latency.
 _NO_HALF: Final = frozenset({"plpgsql-pipelined", "plpgsql-batched", "zhiwei-two"})
 
@@ -64,7 +69,10 @@ class Comparison:
         self._standing.machine["hot modules"] = "compiled" if is_compiled else "plain Python"
         with reaped(contenders.scratch_folder()) as folder, ExitStack() as stack:
             self._standing.machine["disk"] = contenders.file_system_of(str(folder))
-            self._measure(Stage(folder, self._options.cards, self._options.seed, stack))
+            options = self._options
+            log_files = round(options.rounds * options.seconds * _LOG_FILES_A_SECOND)
+            self._standing.settings["files of the log at hand"] = str(log_files)
+            self._measure(Stage(folder, options.cards, options.seed, stack, log_files))
         return self._standing
 
     def _measure(self, stage: Stage) -> None:

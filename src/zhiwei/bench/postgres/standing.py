@@ -79,8 +79,8 @@ class Standing:
             if ratio is not None:
                 wanted = f"decisions/s with 64 in flight against {words}: more"
                 found.append(Requirement(wanted, round(ratio, 2), "times", ratio > 1))
-        if self.rate("zhiwei-two") and self.rate("zhiwei"):
-            share = self.rate("zhiwei-two") / self.rate("zhiwei")
+        share = self.times("zhiwei-one", "zhiwei-two")
+        if share is not None:
             wanted = f"two servers on one database against one: at least {SHARE_OF_TWO_SERVERS:g}"
             met = share >= SHARE_OF_TWO_SERVERS
             found.append(Requirement(wanted, round(share, 2), "times", met))

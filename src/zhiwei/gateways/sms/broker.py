@@ -51,10 +51,12 @@ class Ticket:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def settle(self, outcome: Outcome) -> None:
-        """Tell who waits, if somebody still does."""
-        if not self.outcome.done():
-            self.outcome.set_result(outcome)
+    def settle(self, outcome: Outcome) -> bool:
+        """Tell who waits; whether somebody still does."""
+        if self.outcome.done():
+            return False
+        self.outcome.set_result(outcome)
+        return True
 
 
 @final
@@ -110,11 +112,11 @@ class PartCorrelator(AbstractCorrelator):
         while len(self._unanswered) > _UNANSWERED_MAX:
             self._unanswered.popitem(last=False)[1].settle(LOST)
 
-    def answered(self, sequence: int, outcome: Outcome) -> bool:
-        """An answer came, perhaps late; False where it belongs to nothing of ours."""
+    def answered(self, sequence: int, outcome: Outcome) -> str:
+        """An answer came; the word for what is odd about it, empty where nothing is."""
         ticket = self._unanswered.pop(sequence, None)
         if ticket is None:
-            return False
+            return "unknown_answer"
         if outcome.status == _OK:
             taken = self._progress.setdefault(ticket.mark, {})
             taken[ticket.place] = kept_id(outcome.remote_id)
@@ -124,8 +126,7 @@ class PartCorrelator(AbstractCorrelator):
             self._sent_ids.remember(taken[ticket.place], taken.get(0, ""), number)
             while len(self._progress) > _PROGRESS_MAX:
                 self._progress.popitem(last=False)
-        ticket.settle(outcome)
-        return True
+        return "" if ticket.settle(outcome) else "late_answer"
 
     def drop_all(self) -> None:
         """The line is gone, and no answer can come any more."""

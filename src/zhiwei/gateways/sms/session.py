@@ -288,8 +288,9 @@ class Session(ESME):
                 # A nack with "no error" is an error all the same.
                 status = status or SmppCommandStatus.ESME_RUNKNOWNERR
             remote_id = pdu[_HEADER_BYTES:].split(b"\0")[0].decode("latin-1")
-            if not self._answers.answered(header.sequence_num, Outcome(status, remote_id)):
-                self._count("unknown_answer")
+            odd = self._answers.answered(header.sequence_num, Outcome(status, remote_id))
+            if odd:
+                self._count(odd)
         return None
 
     async def _handle_request(self, pdu: bytes, header: PduHeader) -> SmppMessage | None:

@@ -221,11 +221,6 @@ def test_what_was_divided_can_be_divided_again() -> None:
     asyncio.run(go())
 
 
-def card_of(command: Command) -> bytes:
-    """The card that a command is about."""
-    return command.card_key
-
-
 class Uneven(MemoryStore):  # type: ignore[misc]  # as above
     """Batches take turns of the loop, some more than others; some cards are held at first.
 
@@ -247,7 +242,8 @@ class Uneven(MemoryStore):  # type: ignore[misc]  # as above
         pass_over: PassOver | None = None,
     ) -> list[Result]:
         """Note what was carried out, in the order in which it was."""
-        held = frozenset(card for card in map(card_of, batch) if self.held.get(card))
+        cards = {command.card_key for command in batch}
+        held = frozenset(card for card in cards if self.held.get(card))
         if pass_over is None:
             await asyncio.sleep(0)
             self.held.clear()

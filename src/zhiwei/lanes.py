@@ -78,8 +78,6 @@ class Unit:
 
     def _part(self, part_of: PartOf, places: list[int]) -> Unit:
         commands = [self.commands[place] for place in places]
-        if len(places) == 1:
-            return Unit(commands, part_of(places), None, self.arrived, self.passed_over)
 
         def part_of_part(inner: list[int]) -> OnAnswered:
             return part_of([places[place] for place in inner])
@@ -91,24 +89,22 @@ class Unit:
 class Course:
     """A batch on its way: what of it goes on, and what waits for cards of other servers."""
 
-    __slots__ = ("_units", "held_up", "units")
+    __slots__ = ("_units", "commands", "held_up", "units")
 
     def __init__(self, units: list[Unit]) -> None:
         self._units: Final = units
         #: What goes on.
         self.units = units
+        self.commands = _commands_of(units)
         #: Groups of units that wait, none of which share a card.
         self.held_up: list[list[Unit]] = []
 
     def without(self, held: frozenset[bytes]) -> list[Command]:
         """Go on without what is about these cards; the commands that are left."""
-        self.units, self.held_up = parted(self._units, held) if held else (self._units, [])
+        if held or self.held_up:
+            self.units, self.held_up = parted(self._units, held)
+            self.commands = _commands_of(self.units)
         return self.commands
-
-    @property
-    def commands(self) -> list[Command]:
-        """What goes on."""
-        return [command for unit in self.units for command in unit.commands]
 
 
 @final
@@ -259,6 +255,10 @@ def _with_neighbours(units: Iterable[Unit], held: frozenset[bytes]) -> set[bytes
             if not waiting.isdisjoint(cards):
                 waiting |= cards
     return waiting
+
+
+def _commands_of(units: Iterable[Unit]) -> list[Command]:
+    return [command for unit in units for command in unit.commands]
 
 
 def _cards_of(units: Iterable[Unit]) -> set[bytes]:

@@ -74,7 +74,11 @@ class OpenedFiles:
         ):
             opened = known
         else:
-            settings = decode_settings(row.settings, card_key)
+            # Another server moved the hot part; the cold one mostly stayed as it was.
+            if known is not None and known.settings == row.settings:
+                settings = known.state.settings
+            else:
+                settings = decode_settings(row.settings, card_key)
             state, places = decode_usage(row.usage, card_key, settings)
             records, spilled_until = decode_recent(row.recent, card_key)
             opened = OpenedFile(

@@ -187,15 +187,19 @@ class Engine:
         audits: Sequence[Audit],
         actor: Actor,
         then: Callable[[], None] | None = None,
+        *,
+        instead_of: Sequence[Record | None] = (),
     ) -> None:
         """Keep records that are in no card's file; between two batches, on this loop.
 
-        `then` is called as soon as they are kept, before anything else on this loop.
+        `then` is called as soon as they are kept, before anything else on this loop. What the first
+        of them are to replace is `instead_of`; see `ports.Store`.
 
         Raises:
             StoreUnavailableError: nothing was kept.
         """
-        await self._store.keep(records, audits, actor, self._clock.now_ms())
+        clock_ms = self._clock.now_ms()
+        await self._store.keep(records, audits, actor, clock_ms, instead_of=instead_of)
         if then is not None:
             then()
 
@@ -383,14 +387,18 @@ class ThreadEntry:
         audits: Sequence[Audit],
         actor: Actor,
         then: Callable[[], None] | None = None,
+        *,
+        instead_of: Sequence[Record | None] = (),
     ) -> None:
         """Keep records that are in no card's file; `then` is called on the path's loop at once.
+
+        What the first of them are to replace is `instead_of`; see `ports.Store`.
 
         Raises:
             StoreUnavailableError: nothing was kept.
             StoppedError: nothing was kept: the house is closing.
         """
-        keeping = self._engine.keep(records, audits, actor, then)
+        keeping = self._engine.keep(records, audits, actor, then, instead_of=instead_of)
         try:
             future = asyncio.run_coroutine_threadsafe(keeping, self._path_loop)
         except RuntimeError:

@@ -30,6 +30,10 @@ class RecordStandsError(StoreUnavailableError):
     """another server kept a record there meanwhile that nothing replaces; nothing was written"""
 
 
+class RecordOvertakenError(StoreUnavailableError):
+    """somebody else changed it meanwhile; nothing was written, read it anew and try again"""
+
+
 class CorruptFileError(ZhiweiError):
     """a stored row fails its checksum or its chain"""
 
@@ -362,9 +366,19 @@ class Store(Protocol):
         ...
 
     async def keep(
-        self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor, clock_ms: int
+        self,
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        clock_ms: int,
+        *,
+        instead_of: Sequence[Record | None] = (),
     ) -> None:
         """Insert or replace records, with audit rows, durably, all or none.
+
+        `instead_of` says what the first of them were made from, in their order: what was kept
+        under their kind and id, None where nothing was. Of two who change one record at once the
+        second is refused then. Records beyond replace whatever is there.
 
         A change of the policy that is adopted, with its audit row, takes the number after the last.
         Two kinds of records stand, and are replaced by nothing but themselves: a change of the
@@ -373,6 +387,7 @@ class Store(Protocol):
         Raises:
             StoreUnavailableError: nothing was written.
             RecordStandsError: nothing was written; such a record stands where another would go.
+            RecordOvertakenError: nothing was written; something else is kept than `instead_of`.
             PolicyOvertakenError: nothing was written; another server took that number before.
         """
         ...

@@ -31,6 +31,7 @@ from zhiwei.ports import (
     PolicyChange,
     PolicyText,
     Record,
+    RecordOvertakenError,
     RecordStandsError,
     Store,
     StoredAnswer,
@@ -192,6 +193,31 @@ def test_an_answer_that_stands_is_replaced_by_no_other(store: Store) -> None:
     done(store.keep([person, other], [audit], STAFF, late + 1))
     assert reader.record(StoredAnswer, answer.id) == other
     assert reader.record(Cardholder, person.id) == person
+
+
+def test_a_record_replaces_only_what_its_maker_had_seen(store: Store) -> None:
+    """Where the maker says what that was; nothing of a call that is refused is kept."""
+    first = Subscription("sub_1", NOON, "https://bank.example/a")
+    second = replace(first, description="second")
+    beside = CaseFile("chg_1", NOON)
+    audit = Audit("record.kept", first.id, "", "{}")
+    done(store.keep([first], [audit], STAFF, NOON, instead_of=[None]))
+    done(store.keep([second, beside], [audit], STAFF, NOON, instead_of=[first]))
+    refused: list[tuple[list[Record], list[Record | None]]] = [
+        ([replace(first, description="third")], [first]),
+        ([replace(first, description="third")], [None]),
+        ([replace(second, id="sub_2")], [second]),
+        ([replace(beside, note="x"), replace(second, url="https://b")], [beside, first]),
+    ]
+    for records, seen in refused:
+        with pytest.raises(RecordOvertakenError):
+            done(store.keep(records, [audit], STAFF, NOON, instead_of=seen))
+    reader = store.reader()
+    assert reader.records(Subscription) == [second]
+    assert reader.records(CaseFile) == [beside]
+    assert len(reader.audits()) == 2
+    done(store.keep([first], [], STAFF, NOON))
+    assert reader.records(Subscription) == [first]
 
 
 @pytest.mark.parametrize(("before", "after"), [("", ""), ("5", ""), ("", "5"), ("7", "2")])

@@ -200,8 +200,16 @@ class Town:
     async def _submit(self, commands: list[Command]) -> list[Result]:
         return await self.store.transact(commands, self._step, self.clock.now_ms())
 
-    async def _keep(self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor) -> None:
-        await self.store.keep(records, audits, actor, self.clock.now_ms())
+    async def _keep(
+        self,
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        *,
+        instead_of: Sequence[Record | None] = (),
+    ) -> None:
+        now_ms = self.clock.now_ms()
+        await self.store.keep(records, audits, actor, now_ms, instead_of=instead_of)
 
     async def _inbound(self, sender: str, text: str, message_id: str) -> Taken:
         now_ms = self.clock.now_ms()

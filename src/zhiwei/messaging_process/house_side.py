@@ -14,7 +14,7 @@ from zhiwei.engine import ThreadEntry
 from zhiwei.gateways.http.subscriptions import switched_off_as_gone
 from zhiwei.messaging.contacts import settler
 from zhiwei.messaging_process.orders import ACTOR
-from zhiwei.ports import Reader, Subscription
+from zhiwei.ports import Reader, RecordOvertakenError, Subscription
 from zhiwei.process_link.calls import Handler
 from zhiwei.process_link.wire import commands_of, metrics_of, results_list
 
@@ -53,10 +53,16 @@ def calls_of(path: ThreadEntry, reader: Reader, clock: Clock) -> dict[str, Handl
         return results_list(commands, await path.submit(commands))
 
     async def gone(subscription: str) -> None:
-        known = reader.record(Subscription, subscription)
-        off = None if known is None else switched_off_as_gone(known, clock.now_ms())
-        if off is not None:
-            await path.keep([off[0]], [off[1]], ACTOR)
+        while True:
+            known = reader.record(Subscription, subscription)
+            off = None if known is None else switched_off_as_gone(known, clock.now_ms())
+            if off is None:
+                return None
+            try:
+                return await path.keep([off[0]], [off[1]], ACTOR, instead_of=[known])
+            except RecordOvertakenError:
+                # By a new secret, say, which stays; and the address is gone all the same.
+                continue
 
     settle = settler(reader, path.keep, clock)
 

@@ -23,6 +23,7 @@ from zhiwei.ports import (
     Positioned,
     R,
     Record,
+    RecordOvertakenError,
     RecordStandsError,
     Step,
 )
@@ -98,10 +99,19 @@ class MemoryStore:
                     self._keys[place] = (*self._keys.get(place, ()), entry.version)
 
     async def keep(
-        self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor, clock_ms: int
+        self,
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        clock_ms: int,
+        *,
+        instead_of: Sequence[Record | None] = (),
     ) -> None:
         """Insert or replace records; see `ports.Store`."""
         with self._lock:
+            for record, seen in zip(records, instead_of, strict=False):
+                if self._records.get((type(record), record.id)) != seen:
+                    raise RecordOvertakenError
             oldest = clock_ms - ANSWER_STANDS_MS
             for record in records:
                 known = self._records.get((type(record), record.id))

@@ -51,10 +51,16 @@ class CardsOnDemand:
         return await self._memory.transact(batch, step, clock_ms, pass_over=pass_over)
 
     async def keep(
-        self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor, clock_ms: int
+        self,
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        clock_ms: int,
+        *,
+        instead_of: Sequence[Record | None] = (),
     ) -> None:
         """Keep records in memory."""
-        await self._memory.keep(records, audits, actor, clock_ms)
+        await self._memory.keep(records, audits, actor, clock_ms, instead_of=instead_of)
 
     async def tidy(self, clock_ms: int) -> bool:
         """Nothing can wait here."""

@@ -234,11 +234,14 @@ class World:
         audits: Sequence[Audit],
         actor: Actor,
         then: Callable[[], None] | None = None,
+        *,
+        instead_of: Sequence[Record | None] = (),
     ) -> None:
         if self.fails is not None:
             raise self.fails
         with self._lock:
-            await self.store.keep(records, audits, actor, self.clock.now_ms())
+            now_ms = self.clock.now_ms()
+            await self.store.keep(records, audits, actor, now_ms, instead_of=instead_of)
             if then is not None:
                 then()
 

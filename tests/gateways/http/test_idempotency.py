@@ -140,10 +140,16 @@ def test_of_two_servers_one_makes_it(
             headers = {"Authorization": f"Bearer {world.issuer.key}", "Idempotency-Key": "k"}
             return await client.post(path, json=content, headers=headers)
 
-    async def keep_late(records: Sequence[Record], audits: Sequence[Audit], actor: Actor) -> None:
+    async def keep_late(
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        *,
+        instead_of: Sequence[Record | None] = (),
+    ) -> None:
         answers.append(await call(world.app, first))
         known.append(len(trail()))
-        await world.house.keep(records, audits, actor)
+        await world.house.keep(records, audits, actor, instead_of=instead_of)
 
     late = build_app(replace(world.house, keep=keep_late, metrics=CollectorRegistry()))
     again = world.run(call(late, first if is_same else with_holder(other, holder)))

@@ -46,11 +46,18 @@ class Served:
         """Do something in the house's thread."""
         return self._pool.submit(work).result()
 
-    async def _keep(self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor) -> None:
+    async def _keep(
+        self,
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        *,
+        instead_of: Sequence[Record | None] = (),
+    ) -> None:
         world = self.desk.world
 
         async def kept() -> None:
-            await world.house.keep(records, audits, actor)
+            await world.house.keep(records, audits, actor, instead_of=instead_of)
 
         await asyncio.wrap_future(self._pool.submit(lambda: world.run(kept())))
 

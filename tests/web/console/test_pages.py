@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
@@ -17,11 +17,13 @@ from tests.gateways.http.post_office import PostOffice
 from tests.web.console.desk import Desk
 from tests.web.console.frame import COOKIE, Visitors, app_of, words
 
-from zhiwei.core.command import Change
+from zhiwei.core.command import Actor, Change
 from zhiwei.core.controls import CONTROL_TYPES
 from zhiwei.core.reason import Reason
+from zhiwei.core.result import Audit
 from zhiwei.messaging.model import SMS, Message, Planned, Status
 from zhiwei.metrics import Metrics
+from zhiwei.ports import CaseFile, Record
 from zhiwei.services import JUDGES
 from zhiwei.stores.faces import SqliteFaceStore
 from zhiwei.web.sign_in.model import Role
@@ -234,6 +236,32 @@ def test_a_case_is_taken_closed_and_opened_again(room: Room) -> None:
     assert agent.post(f"{here}/reopen").status_code == 303
     actions = [a for a in room.actions() if a.startswith("case.")]
     assert actions == ["case.reopened", "case.closed", "case.assigned"]
+
+
+def test_of_two_colleagues_the_second_is_told(room: Room) -> None:
+    """The case was given to somebody at another server since it was read; that stays."""
+    question = room.desk.denied()
+    house = room.desk.world.house
+
+    async def keep_late(
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        *,
+        instead_of: Sequence[Record | None] = (),
+    ) -> None:
+        if instead_of:
+            taken = CaseFile(question, house.clock.now_ms(), assignee="op_other")
+            await house.keep((taken,), (), actor)
+        await house.keep(records, audits, actor, instead_of=instead_of)
+
+    room.desk.world.house = replace(house, keep=keep_late)
+    agent = room.opened_again().visitor()
+    here = f"/console/cases/{question}"
+    told = agent.post(f"{here}/assign").headers["Location"]
+    assert told == f"{here}?problem=changed"
+    assert "op_other" in agent.get(told).text
+    assert "case.assigned" not in room.actions()
 
 
 def test_hostile_names_stay_text(room: Room) -> None:

@@ -174,7 +174,7 @@ async def change(
     if new != old:
         # Before the cards: what they tell then goes to both contacts.
         audit = Audit("cardholder.updated", old.id, _told(old), _told(new))
-        await house.keep((new,), (audit,), caller.actor)
+        await house.keep((new,), (audit,), caller.actor, instead_of=(old,))
     states = cards_of(house, old.id) if (body.phone, body.email) != (None, None) else []
     if (new.phone, new.email) == (old.phone, old.email):
         # Said again: an earlier try may not have reached all cards.

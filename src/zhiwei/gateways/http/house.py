@@ -117,11 +117,17 @@ class Keep(Protocol):
     """Keeps records that are in no card's file."""
 
     def __call__(
-        self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor
+        self,
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        *,
+        instead_of: Sequence[Record | None] = (),
     ) -> Awaitable[None]:
-        """Keep all or none, durably.
+        """Keep all or none, durably; what the first of them are to replace is `instead_of`.
 
         Raises:
+            RecordOvertakenError: nothing was kept; somebody else changed one meanwhile.
             StoreUnavailableError: nothing was kept.
         """
         ...

@@ -21,7 +21,13 @@ from zhiwei.gateways.http.caller import Caller
 from zhiwei.gateways.http.house import Document, House
 from zhiwei.gateways.http.problems import Fault, Problem, problem_of_rejection
 from zhiwei.gateways.http.replies import REPLAYED, reply_text, text_of
-from zhiwei.ports import ANSWER_STANDS_MS, Record, RecordStandsError, StoredAnswer
+from zhiwei.ports import (
+    ANSWER_STANDS_MS,
+    Record,
+    RecordOvertakenError,
+    RecordStandsError,
+    StoredAnswer,
+)
 
 KEY_MAX = 255
 
@@ -34,6 +40,8 @@ class Made:
     records: Sequence[Record] = ()
     audits: Sequence[Audit] = ()
     status: int = 201
+    #: What the records were made from, where that must still be kept.
+    instead_of: Sequence[Record | None] = ()
 
 
 def key_in(request: Request) -> str:
@@ -93,8 +101,8 @@ async def once(
         text = text_of(made.answer)
         answer = StoredAnswer(record_id, house.clock.now_ms(), body_hash, made.status, text)
         await _keep(house, caller, made, (answer,))
-    except RecordStandsError:
-        # The same call came to another server at the same time, and that one was the first.
+    except (RecordStandsError, RecordOvertakenError):
+        # Mostly the same call came to another server at the same time, and that was the first.
         stored = house.reader.record(StoredAnswer, record_id)
         if stored is None:
             raise
@@ -115,7 +123,7 @@ async def _keep(house: House, caller: Caller, made: Made, extra: tuple[Any, ...]
     """Keep everything in one step."""
     records = (*made.records, *extra)
     if records or made.audits:
-        await house.keep(records, made.audits, caller.actor)
+        await house.keep(records, made.audits, caller.actor, instead_of=made.instead_of)
 
 
 def _keyed(request: Request, key: str) -> str:

@@ -92,7 +92,7 @@ async def rotate_secret(
         )
         secret = secrets_of(house.vault, new, now_ms)[0]
         answer = {**subscription_document(house, new), "secret": secret}
-        return Made(answer, (new,), (audit,), status=200)
+        return Made(answer, (new,), (audit,), status=200, instead_of=(old,))
 
     return await once(request, house, caller, f"event_subscription.rotate|{subscription}", work)
 

@@ -154,7 +154,7 @@ async def change(
         new = _switched_off(new, house.clock.now_ms(), "by_request")
     if new != old:
         audit = Audit("event_subscription.updated", old.id, told(house, old), told(house, new))
-        await house.keep((new,), (audit,), caller.actor)
+        await house.keep((new,), (audit,), caller.actor, instead_of=(old,))
     return reply(subscription_document(house, new))
 
 
@@ -166,7 +166,7 @@ async def delete(house: TheHouse, caller: TheCaller, subscription: SubscriptionP
     known = known_subscription(house, subscription)
     gone = replace(known, deleted_ms=max(house.clock.now_ms(), 1))
     audit = Audit("event_subscription.deleted", known.id, told(house, known), "")
-    await house.keep((gone,), (audit,), caller.actor)
+    await house.keep((gone,), (audit,), caller.actor, instead_of=(known,))
     return reply({"object": "event_subscription", "id": known.id, "deleted": True})
 
 

@@ -64,6 +64,20 @@ def stands(record: Record | None, oldest_ms: int) -> bool:
     return isinstance(record, PolicyChange) and record.state != "proposed"
 
 
+def kind_name(record: Record) -> str:
+    """Under which kind it is kept."""
+    return KIND_NAMES[type(record)]
+
+
+def is_as_seen(record: Record, seen: Record | None, body: bytes | None) -> bool:
+    """Whether what is kept under a record's name, None = nothing, is what its maker had seen.
+
+    Values are compared, not bytes: an older program may have written it.
+    """
+    kind: type[Any] = type(record)
+    return seen == (None if body is None else record_of(kind, record.id, body))
+
+
 def record_row(record: Record) -> tuple[str, str, str, int, bytes]:
     """Kind, id, subject, time of making and body of a record."""
     kind = KIND_NAMES[type(record)]

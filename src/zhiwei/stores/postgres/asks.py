@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from zhiwei.ports import Record
+from zhiwei.stores.coding.record import kind_name
 from zhiwei.stores.postgres.arrays import bigint, bigint_array, bytea_array, text_array
 from zhiwei.stores.postgres.line import Ask
 from zhiwei.stores.postgres.turn import Writing
@@ -146,6 +148,16 @@ def insert_audits(audits: Sequence[tuple[bytes, bytes]]) -> Ask:
     return (b"insert_audits", (bytea_array(keys), bytea_array(bodies)))
 
 
+def record_turns(records: Sequence[Record]) -> Ask:
+    """Be the only one who changes these records and minds what they replace."""
+    return (b"record_turns", _names_of(records))
+
+
+def record_bodies(records: Sequence[Record]) -> Ask:
+    """Read what is kept under the names of records."""
+    return (b"record_bodies", _names_of(records))
+
+
 def put_records(rows: Sequence[tuple[str, str, str, int, bytes]], oldest_ms: int) -> Ask:
     """Keep records; of several with one id the last one.
 
@@ -172,3 +184,8 @@ def put_records(rows: Sequence[tuple[str, str, str, int, bytes]], oldest_ms: int
 def policy_follows(number: int) -> Ask:
     """Fail unless so many policies were adopted before."""
     return (b"policy_follows", (bigint(number),))
+
+
+def _names_of(records: Sequence[Record]) -> tuple[bytes, bytes]:
+    kinds = [kind_name(record) for record in records]
+    return text_array(kinds), text_array([record.id for record in records])

@@ -47,6 +47,8 @@ _PREPARED: Final = (
     "insert_audits",
     "put_records",
     "policy_turn",
+    "record_turns",
+    "record_bodies",
     "policy_follows",
     "old_keys_from",
     "delete_old_keys",

@@ -114,6 +114,18 @@ select pg_advisory_xact_lock(2054711145, 7);
 select 1 / (count(*) = $1::bigint)::integer from record
 where kind = 'policy_change' and subject = 'adopted';
 
+-- name: record_turns
+-- Of those who mind what they replace, one at a time changes a record. Always in the same order, so that two
+-- do not wait for each other.
+select pg_advisory_xact_lock(hashtextextended(name, 2054711145)) from (
+    select kind || '/' || id as name from unnest($1::text[], $2::text[]) as w (kind, id) order by 1
+) as ordered;
+
+-- name: record_bodies
+-- What is kept under these names; null where nothing is.
+select r.body from unnest($1::text[], $2::text[]) with ordinality as w (kind, id, place)
+left join record r using (kind, id) order by w.place;
+
 -- name: old_keys_from
 -- The next portion of digests to look through for ones to forget.
 select card_key, digest, version, second from old_key

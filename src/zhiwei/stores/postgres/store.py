@@ -17,18 +17,20 @@ from zhiwei.core.result import Audit, Result
 from zhiwei.ports import (
     ANSWER_STANDS_MS,
     Batch,
+    CorruptFileError,
     OutcomeUnknownError,
     PassOver,
     PolicyChange,
     PolicyOvertakenError,
     Record,
+    RecordOvertakenError,
     RecordStandsError,
     Step,
     StoreUnavailableError,
 )
 from zhiwei.stores.coding.audit import encode_audit
 from zhiwei.stores.coding.entry import HASH_BYTES
-from zhiwei.stores.coding.record import record_row
+from zhiwei.stores.coding.record import is_as_seen, record_row
 from zhiwei.stores.postgres import asks, faults
 from zhiwei.stores.postgres.address import Address
 from zhiwei.stores.postgres.faults import LineLostError, StatementError
@@ -143,11 +145,18 @@ class PostgresStore:
         raise StoreUnavailableError(f"nothing was written: {why}")
 
     async def keep(
-        self, records: Sequence[Record], audits: Sequence[Audit], actor: Actor, clock_ms: int
+        self,
+        records: Sequence[Record],
+        audits: Sequence[Audit],
+        actor: Actor,
+        clock_ms: int,
+        *,
+        instead_of: Sequence[Record | None] = (),
     ) -> None:
         """Insert or replace records, with audit rows; see `ports.Store`."""
         self._check_open()
-        statements: list[Ask] = [asks.BEGIN]
+        minded = records[: len(instead_of)]
+        statements: list[Ask] = [] if minded else [asks.BEGIN]
         # Two servers may adopt at once. The second finds that the number before its own is not the
         # last one any more, and is refused, so no two servers hold different versions for long.
         # An import, which brings records in any order, brings their audit rows apart.
@@ -163,6 +172,8 @@ class PostgresStore:
             statements.append(asks.insert_audits(lines))
         line = await self._lines.take()
         try:
+            if minded:
+                await self._begin_as_seen(line, minded, instead_of)
             if not await self._commits(line, statements):
                 raise OutcomeUnknownError
         except StatementError as error:
@@ -282,6 +293,35 @@ class PostgresStore:
                 found.take_old_versions(names, answers[0].rows())
             if entries:
                 found.take_entries(list(entries), answers[-1].rows())
+
+    async def _begin_as_seen(
+        self, line: Line, records: Sequence[Record], seen: Sequence[Record | None]
+    ) -> None:
+        """Begin, alone with these records until the end, if what is kept is what was seen.
+
+        Raises:
+            RecordOvertakenError: something else is kept.
+            CorruptFileError: what is kept is damaged.
+            StoreUnavailableError: it could not be read.
+        """
+        asked = [asks.BEGIN, asks.record_turns(records), asks.record_bodies(records)]
+        try:
+            answers = await line.trip(asked, self._bounds.read_seconds)
+        except LineLostError as error:
+            self._lines.close_free()
+            raise StoreUnavailableError(f"nothing was written: {error}") from error
+        rows = answers[-1].rows()
+        try:
+            as_seen = [
+                is_as_seen(record, one, row[0])
+                for record, one, row in zip(records, seen, rows, strict=True)
+            ]
+        except CorruptFileError:
+            await self._undo(line)
+            raise
+        if not all(as_seen):
+            await self._undo(line)
+            raise RecordOvertakenError
 
     async def _write(self, line: Line, writing: Writing) -> None:
         """Write and commit, and make sure of it.

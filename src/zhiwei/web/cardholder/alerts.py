@@ -17,7 +17,7 @@ from zhiwei.core.controls import BalanceChangeAlert, BalanceInquiryAlert, Contro
 from zhiwei.core.errors import NotAllowedValueError
 from zhiwei.gateways.http.preferences import chosen_preferences, preferences_document
 from zhiwei.messaging.kinds import CHANNELS_OF_CARDHOLDERS, CHOOSABLE, NEVER_SILENT
-from zhiwei.ports import MessagePreferences
+from zhiwei.ports import MessagePreferences, RecordOvertakenError
 from zhiwei.web.cardholder.amounts import (
     amount_in,
     amount_text,
@@ -128,7 +128,10 @@ async def _keep(home: Home, visit: Visit, fields: Fields) -> None:
         return
     if field(fields, "seen", "") != _seen(kept):
         raise BadFormError(_STALE)
-    await home.house.keep((made.record,), (made.audit,), visit.actor())
+    try:
+        await home.house.keep((made.record,), (made.audit,), visit.actor(), instead_of=(kept,))
+    except RecordOvertakenError:
+        raise BadFormError(_STALE) from None
 
 
 def _why_not(error: BadFormError | NotAllowedValueError) -> tuple[str, dict[str, object]]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from typing import Any, Final
 
 from fastapi.concurrency import run_in_threadpool
@@ -16,7 +17,7 @@ from zhiwei.core.controls import CardLock
 from zhiwei.core.documents import etag
 from zhiwei.core.ids import entry_of
 from zhiwei.core.result import Audit
-from zhiwei.ports import CaseFile
+from zhiwei.ports import CaseFile, RecordOvertakenError
 from zhiwei.web.cardholder.deeds import Act, BadFormError, Fields, Kind, field
 from zhiwei.web.cardholder.visit import Home, Visit
 
@@ -73,7 +74,9 @@ async def _not_me(home: Home, visit: Visit, fields: Fields, _is_strong: bool) ->
     house, actor, payment = home.house, visit.actor(), field(fields, "payment")
     if await run_in_threadpool(house.reader.record, CaseFile, payment) is None:
         audit = Audit("payment.denied", payment, "", "not_mine")
-        await house.keep([CaseFile(payment, visit.now_ms)], [audit], actor)
+        # Where another server opens it at this moment, that is as good.
+        with suppress(RecordOvertakenError):
+            await house.keep([CaseFile(payment, visit.now_ms)], [audit], actor, instead_of=[None])
     change = PlaceStop(StopSource.APP)
     command = Command(named[0], change=change, actor=actor, nonce=secrets.token_bytes(8))
     await house.submit([command])

@@ -58,7 +58,13 @@ class Case:
     """A case with what the desk did about it."""
 
     opened: Opened
-    file: CaseFile
+    #: What is kept of the desk's work; None where nobody has touched the case.
+    kept: CaseFile | None
+
+    @property
+    def file(self) -> CaseFile:
+        """What the desk did; an empty file where that is nothing yet."""
+        return self.kept or CaseFile(self.opened.id, self.opened.opened_ms)
 
     @property
     def is_open(self) -> bool:
@@ -96,7 +102,7 @@ class Cases:
             newest = newest[places[0] + 1 :] if places else []
         found: list[Case] = []
         for opened in newest:
-            case = Case(opened, self._file(opened))
+            case = self._case(opened)
             if state and case.is_open != (state == "open"):
                 continue
             if assignee and case.file.assignee != assignee:
@@ -108,7 +114,7 @@ class Cases:
 
     def open_count(self) -> int:
         """How many are open."""
-        return sum(not self._file(opened).closed_ms for opened in self._refreshed())
+        return sum(self._case(opened).is_open for opened in self._refreshed())
 
     def of(self, case_id: str) -> Case | None:
         """One case; None where nothing of this id was denied. Blocking: for a thread."""
@@ -116,7 +122,7 @@ class Cases:
         opened = self._opened.get(case_id)
         if opened is None:
             opened = self._from_the_card(case_id)
-        return None if opened is None else Case(opened, self._file(opened))
+        return None if opened is None else self._case(opened)
 
     def _refreshed(self) -> list[Opened]:
         """Read the audit lines since the last look; all cases, newest first."""
@@ -183,10 +189,8 @@ class Cases:
             return None
         return Opened(case_id, named[0], named[1], file.created_ms, "", "")
 
-    def _file(self, opened: Opened) -> CaseFile:
-        """What the desk did; a case that nobody has touched has an empty file."""
-        known = self._reader.record(CaseFile, opened.id)
-        return known or CaseFile(opened.id, opened.opened_ms)
+    def _case(self, opened: Opened) -> Case:
+        return Case(opened, self._reader.record(CaseFile, opened.id))
 
 
 def assigned(case: Case, assignee: str) -> tuple[CaseFile, Audit]:

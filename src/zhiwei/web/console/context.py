@@ -116,13 +116,20 @@ class Console:
 
         return await run_in_threadpool(draw)
 
-    async def note(self, session: Session, *audits: Audit, records: Sequence[Record] = ()) -> None:
-        """Write audit lines, and records with them.
+    async def note(
+        self,
+        session: Session,
+        *audits: Audit,
+        records: Sequence[Record] = (),
+        instead_of: Sequence[Record | None] = (),
+    ) -> None:
+        """Write audit lines, and records with them; see `Store.keep` for what they replace.
 
         Raises:
+            RecordOvertakenError: nothing was written; somebody else changed one meanwhile.
             StoreUnavailableError: nothing was written; then nothing is shown or done either.
         """
-        await self.house.keep(records, audits, actor_of(session))
+        await self.house.keep(records, audits, actor_of(session), instead_of=instead_of)
 
 
 def console_of(

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from zhiwei.core.ids import card_id
 from zhiwei.core.result import Audit
 from zhiwei.messaging.model import CHANNELS
+from zhiwei.ports import RecordOvertakenError
 from zhiwei.web.console import post
 from zhiwei.web.console.cases import (
     STATES,
@@ -110,7 +111,10 @@ def case_work_routes(console: Console) -> APIRouter:
             return RedirectResponse(f"{here}?problem=note", 303)
         except CaseClosedError:
             return RedirectResponse(f"{here}?problem=closed", 303)
-        await console.note(session, audit, records=[file])
+        try:
+            await console.note(session, audit, records=[file], instead_of=[found.kept])
+        except RecordOvertakenError:
+            return RedirectResponse(f"{here}?problem=changed", 303)
         return RedirectResponse(here, 303)
 
     return router

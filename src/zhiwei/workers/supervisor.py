@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Final, final
 
 import structlog
@@ -30,17 +28,6 @@ class WorkersInTestModeError(ZhiweiError):
     """`--test-mode` has one clock, in one process; leave out `--workers`"""
 
 
-def _be_patient() -> None:
-    """Let no process of ours push another one aside the moment that it has something to do.
-
-    Where workers and PostgreSQL share the cores, a worker that wakes for a message would take the
-    core from a commit that others wait for. Processes and threads that are begun later inherit it.
-    """
-    # A sandbox may not allow it; then it goes as it went.
-    with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-
-
 async def serve_with_workers(
     options: Options, count: int, announce: Callable[[str], None], until: asyncio.Event
 ) -> None:
@@ -60,7 +47,6 @@ async def serve_with_workers(
         )
     if options.is_test_mode:
         raise WorkersInTestModeError
-    _be_patient()
     ports = ports_at(options.http, options.iso8583)
     supervisor = Supervisor(options, ports)
     ending = asyncio.create_task(until.wait())

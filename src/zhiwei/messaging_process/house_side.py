@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final, Protocol, final
 
 from prometheus_client import Metric
@@ -57,12 +58,10 @@ def calls_of(path: ThreadEntry, reader: Reader, clock: Clock) -> dict[str, Handl
             known = reader.record(Subscription, subscription)
             off = None if known is None else switched_off_as_gone(known, clock.now_ms())
             if off is None:
-                return None
-            try:
-                return await path.keep([off[0]], [off[1]], ACTOR, instead_of=[known])
-            except RecordOvertakenError:
-                # By a new secret, say, which stays; and the address is gone all the same.
-                continue
+                return
+            # Overtaken by a new secret, say: that stays, and the address is gone all the same.
+            with suppress(RecordOvertakenError):
+                await path.keep([off[0]], [off[1]], ACTOR, instead_of=[known])
 
     settle = settler(reader, path.keep, clock)
 

@@ -260,7 +260,9 @@ def test_of_two_colleagues_the_second_is_told(room: Room) -> None:
     here = f"/console/cases/{question}"
     told = agent.post(f"{here}/assign").headers["Location"]
     assert told == f"{here}?problem=changed"
-    assert "op_other" in agent.get(told).text
+    shown = agent.get(told).text
+    assert "op_other" in shown
+    assert "A colleague changed this case" in shown
     assert "case.assigned" not in room.actions()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
@@ -31,6 +33,9 @@ from zhiwei.web.console.context import (
 )
 from zhiwei.web.console.why import why
 from zhiwei.web.sign_in.model import Role
+
+#: Why a case was left as it is, as the page has sentences for it (`console.case.problem.*`).
+_PROBLEMS: Final = frozenset({"note", "closed", "changed"})
 
 
 def case_routes(console: Console) -> APIRouter:
@@ -77,7 +82,7 @@ def case_routes(console: Console) -> APIRouter:
             case=found,
             why=shown,
             card=card_id(card_key),
-            problem=problem if problem in ("note", "closed") else "",
+            problem=problem if problem in _PROBLEMS else "",
         )
 
     return router

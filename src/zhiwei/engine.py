@@ -29,9 +29,9 @@ from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.result import Audit, Result
 from zhiwei.lanes import HASTE_SECONDS, Course, Lanes, OnAnswered, PartOf, Unit
 from zhiwei.ports import (
+    Kept,
     OutcomeUnknownError,
     PassOver,
-    Record,
     Step,
     Store,
     StoreUnavailableError,
@@ -183,23 +183,19 @@ class Engine:
 
     async def keep(
         self,
-        records: Sequence[Record],
+        records: Sequence[Kept],
         audits: Sequence[Audit],
         actor: Actor,
         then: Callable[[], None] | None = None,
-        *,
-        instead_of: Sequence[Record | None] = (),
     ) -> None:
         """Keep records that are in no card's file; between two batches, on this loop.
 
-        `then` is called as soon as they are kept, before anything else on this loop. What the first
-        of them are to replace is `instead_of`; see `ports.Store`.
+        `then` is called as soon as they are kept, before anything else on this loop.
 
         Raises:
             StoreUnavailableError: nothing was kept.
         """
-        clock_ms = self._clock.now_ms()
-        await self._store.keep(records, audits, actor, clock_ms, instead_of=instead_of)
+        await self._store.keep(records, audits, actor, self._clock.now_ms())
         if then is not None:
             then()
 
@@ -383,22 +379,18 @@ class ThreadEntry:
 
     async def keep(
         self,
-        records: Sequence[Record],
+        records: Sequence[Kept],
         audits: Sequence[Audit],
         actor: Actor,
         then: Callable[[], None] | None = None,
-        *,
-        instead_of: Sequence[Record | None] = (),
     ) -> None:
         """Keep records that are in no card's file; `then` is called on the path's loop at once.
-
-        What the first of them are to replace is `instead_of`; see `ports.Store`.
 
         Raises:
             StoreUnavailableError: nothing was kept.
             StoppedError: nothing was kept: the house is closing.
         """
-        keeping = self._engine.keep(records, audits, actor, then, instead_of=instead_of)
+        keeping = self._engine.keep(records, audits, actor, then)
         try:
             future = asyncio.run_coroutine_threadsafe(keeping, self._path_loop)
         except RuntimeError:

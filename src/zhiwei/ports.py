@@ -262,6 +262,18 @@ Record: TypeAlias = (
     "KeyCheck | PolicyText | Cardholder | ApiKey | Checkup | StoredAnswer | Subscription"
     " | MessagePreferences | CaseFile | PolicyChange | TrustedContact | ContactConsent"
 )
+
+
+@dataclass(frozen=True)
+class Replacing:
+    """A record for the place of what its maker saw: of two who change it, the second is refused."""
+
+    record: Record
+    #: What was kept under its kind and id; None = nothing was.
+    seen: Record | None
+
+
+Kept: TypeAlias = "Record | Replacing"
 R = TypeVar(
     "R",
     KeyCheck,
@@ -366,19 +378,9 @@ class Store(Protocol):
         ...
 
     async def keep(
-        self,
-        records: Sequence[Record],
-        audits: Sequence[Audit],
-        actor: Actor,
-        clock_ms: int,
-        *,
-        instead_of: Sequence[Record | None] = (),
+        self, records: Sequence[Kept], audits: Sequence[Audit], actor: Actor, clock_ms: int
     ) -> None:
         """Insert or replace records, with audit rows, durably, all or none.
-
-        `instead_of` says what the first of them were made from, in their order: what was kept
-        under their kind and id, None where nothing was. Of two who change one record at once the
-        second is refused then. Records beyond replace whatever is there.
 
         A change of the policy that is adopted, with its audit row, takes the number after the last.
         Two kinds of records stand, and are replaced by nothing but themselves: a change of the
@@ -387,7 +389,7 @@ class Store(Protocol):
         Raises:
             StoreUnavailableError: nothing was written.
             RecordStandsError: nothing was written; such a record stands where another would go.
-            RecordOvertakenError: nothing was written; something else is kept than `instead_of`.
+            RecordOvertakenError: nothing was written; one should replace what is not there.
             PolicyOvertakenError: nothing was written; another server took that number before.
         """
         ...

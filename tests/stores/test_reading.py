@@ -33,6 +33,7 @@ from zhiwei.ports import (
     Record,
     RecordOvertakenError,
     RecordStandsError,
+    Replacing,
     Store,
     StoredAnswer,
     Subscription,
@@ -201,17 +202,18 @@ def test_a_record_replaces_only_what_its_maker_had_seen(store: Store) -> None:
     second = replace(first, description="second")
     beside = CaseFile("chg_1", NOON)
     audit = Audit("record.kept", first.id, "", "{}")
-    done(store.keep([first], [audit], STAFF, NOON, instead_of=[None]))
-    done(store.keep([second, beside], [audit], STAFF, NOON, instead_of=[first]))
-    refused: list[tuple[list[Record], list[Record | None]]] = [
-        ([replace(first, description="third")], [first]),
-        ([replace(first, description="third")], [None]),
-        ([replace(second, id="sub_2")], [second]),
-        ([replace(beside, note="x"), replace(second, url="https://b")], [beside, first]),
-    ]
-    for records, seen in refused:
+    done(store.keep([Replacing(first, None)], [audit], STAFF, NOON))
+    done(store.keep([Replacing(second, first), beside], [audit], STAFF, NOON))
+    third = replace(first, description="third")
+    closed = Replacing(replace(beside, note="x"), beside)
+    for refused in (
+        [Replacing(third, first)],
+        [Replacing(third, None)],
+        [Replacing(replace(second, id="sub_2"), second)],
+        [closed, Replacing(replace(second, url="https://b"), first)],
+    ):
         with pytest.raises(RecordOvertakenError):
-            done(store.keep(records, [audit], STAFF, NOON, instead_of=seen))
+            done(store.keep(refused, [audit], STAFF, NOON))
     reader = store.reader()
     assert reader.records(Subscription) == [second]
     assert reader.records(CaseFile) == [beside]

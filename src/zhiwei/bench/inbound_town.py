@@ -33,7 +33,7 @@ from zhiwei.guardian import guardian_under
 from zhiwei.messaging.contacts import settler
 from zhiwei.messaging.conversation import Conversation
 from zhiwei.messaging.reply import Taken
-from zhiwei.ports import ApiKey, ContactConsent, Record, TrustedContact
+from zhiwei.ports import ApiKey, ContactConsent, Kept, TrustedContact
 from zhiwei.services import JUDGES
 from zhiwei.services.spend_limits import ALL_CHANNELS, reports
 from zhiwei.services.stop_payment import read_command
@@ -200,16 +200,8 @@ class Town:
     async def _submit(self, commands: list[Command]) -> list[Result]:
         return await self.store.transact(commands, self._step, self.clock.now_ms())
 
-    async def _keep(
-        self,
-        records: Sequence[Record],
-        audits: Sequence[Audit],
-        actor: Actor,
-        *,
-        instead_of: Sequence[Record | None] = (),
-    ) -> None:
-        now_ms = self.clock.now_ms()
-        await self.store.keep(records, audits, actor, now_ms, instead_of=instead_of)
+    async def _keep(self, records: Sequence[Kept], audits: Sequence[Audit], actor: Actor) -> None:
+        await self.store.keep(records, audits, actor, self.clock.now_ms())
 
     async def _inbound(self, sender: str, text: str, message_id: str) -> Taken:
         now_ms = self.clock.now_ms()

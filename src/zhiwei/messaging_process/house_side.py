@@ -15,7 +15,7 @@ from zhiwei.engine import ThreadEntry
 from zhiwei.gateways.http.subscriptions import switched_off_as_gone
 from zhiwei.messaging.contacts import settler
 from zhiwei.messaging_process.orders import ACTOR
-from zhiwei.ports import Reader, RecordOvertakenError, Subscription
+from zhiwei.ports import Reader, RecordOvertakenError, Replacing, Subscription
 from zhiwei.process_link.calls import Handler
 from zhiwei.process_link.wire import commands_of, metrics_of, results_list
 
@@ -56,12 +56,13 @@ def calls_of(path: ThreadEntry, reader: Reader, clock: Clock) -> dict[str, Handl
     async def gone(subscription: str) -> None:
         while True:
             known = reader.record(Subscription, subscription)
-            off = None if known is None else switched_off_as_gone(known, clock.now_ms())
-            if off is None:
+            made = None if known is None else switched_off_as_gone(known, clock.now_ms())
+            if made is None:
                 return
+            off, audit = made
             # Overtaken by a new secret, say: that stays, and the address is gone all the same.
             with suppress(RecordOvertakenError):
-                await path.keep([off[0]], [off[1]], ACTOR, instead_of=[known])
+                await path.keep([Replacing(off, known)], [audit], ACTOR)
 
     settle = settler(reader, path.keep, clock)
 

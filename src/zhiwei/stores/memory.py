@@ -19,6 +19,7 @@ from zhiwei.ports import (
     ANSWER_STANDS_MS,
     AuditRow,
     EventRow,
+    Kept,
     PassOver,
     Positioned,
     R,
@@ -27,7 +28,7 @@ from zhiwei.ports import (
     RecordStandsError,
     Step,
 )
-from zhiwei.stores.coding.record import stands, subject_of
+from zhiwei.stores.coding.record import minded, plain_records, stands, subject_of
 
 #: Keys are forgotten after 7 days; a reversal may come that late.
 KEYS_KEPT_MS: Final = 7 * 86_400_000
@@ -99,25 +100,20 @@ class MemoryStore:
                     self._keys[place] = (*self._keys.get(place, ()), entry.version)
 
     async def keep(
-        self,
-        records: Sequence[Record],
-        audits: Sequence[Audit],
-        actor: Actor,
-        clock_ms: int,
-        *,
-        instead_of: Sequence[Record | None] = (),
+        self, records: Sequence[Kept], audits: Sequence[Audit], actor: Actor, clock_ms: int
     ) -> None:
         """Insert or replace records; see `ports.Store`."""
         with self._lock:
-            for record, seen in zip(records, instead_of, strict=False):
-                if self._records.get((type(record), record.id)) != seen:
+            for one in minded(records):
+                if self._records.get((type(one.record), one.record.id)) != one.seen:
                     raise RecordOvertakenError
             oldest = clock_ms - ANSWER_STANDS_MS
-            for record in records:
+            plain = plain_records(records)
+            for record in plain:
                 known = self._records.get((type(record), record.id))
                 if known != record and stands(known, oldest):
                     raise RecordStandsError
-            for record in records:
+            for record in plain:
                 self._records[type(record), record.id] = record
             for audit in audits:
                 self._audits.append(AuditRow(len(self._audits) + 1, clock_ms, actor, b"", audit))

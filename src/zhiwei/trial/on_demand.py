@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, final
 from zhiwei.core.command import Actor, Via
 from zhiwei.core.result import Audit, Result
 from zhiwei.gateways.in_force import ADOPTED
-from zhiwei.ports import Batch, PassOver, PolicyChange, Record, Step
+from zhiwei.ports import Batch, Kept, PassOver, PolicyChange, Step
 from zhiwei.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -51,16 +51,10 @@ class CardsOnDemand:
         return await self._memory.transact(batch, step, clock_ms, pass_over=pass_over)
 
     async def keep(
-        self,
-        records: Sequence[Record],
-        audits: Sequence[Audit],
-        actor: Actor,
-        clock_ms: int,
-        *,
-        instead_of: Sequence[Record | None] = (),
+        self, records: Sequence[Kept], audits: Sequence[Audit], actor: Actor, clock_ms: int
     ) -> None:
         """Keep records in memory."""
-        await self._memory.keep(records, audits, actor, clock_ms, instead_of=instead_of)
+        await self._memory.keep(records, audits, actor, clock_ms)
 
     async def tidy(self, clock_ms: int) -> bool:
         """Nothing can wait here."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ from zhiwei.gateways.http.record_ids import IdMint
 from zhiwei.gateways.in_force import InForce
 from zhiwei.gateways.policy_desk import PolicyDesk
 from zhiwei.guardian import guardian_under
-from zhiwei.ports import ApiKey, Record, Store
+from zhiwei.ports import ApiKey, Kept, Store
 from zhiwei.services import JUDGES
 from zhiwei.services.security_checkup import Device, Mode, document, examine, history_of
 from zhiwei.services.spend_limits import ALL_CHANNELS, reports
@@ -202,13 +202,35 @@ class World:
         return self.loop.run_until_complete(coroutine)
 
     async def send(
-        self, method: str, path: str, content: bytes | None, headers: Mapping[str, str | bytes]
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        headers: Mapping[str, str | bytes],
+        app: FastAPI | None = None,
     ) -> httpx.Response:
-        """One call to the application."""
-        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=True)
+        """One call to the application, or to another one."""
+        transport = httpx.ASGITransport(app=app or self.app, raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url="http://guardian") as client:
             raw = {name.encode(): _raw(value) for name, value in headers.items()}
             return await client.request(method, path, content=content, headers=raw)
+
+    async def call_at(
+        self, app: FastAPI, method: str, path: str, body: object, **headers: str
+    ) -> httpx.Response:
+        """One call of the issuer's to one of several servers."""
+        known = {"Authorization": f"Bearer {self.issuer.key}", "Content-Type": "application/json"}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.send(method, path, json.dumps(body).encode(), {**known, **named}, app)
+
+    def beside(self, meanwhile: Callable[[], Awaitable[None]]) -> FastAPI:
+        """Another server on the same store; `meanwhile` is done before it keeps anything."""
+
+        async def keep(records: Sequence[Kept], audits: Sequence[Audit], actor: Actor) -> None:
+            await meanwhile()
+            await self.house.keep(records, audits, actor)
+
+        return build_app(replace(self.house, keep=keep, metrics=CollectorRegistry()))
 
     def close(self) -> None:
         """Let go of the store and the loop."""
@@ -230,18 +252,15 @@ class World:
 
     async def _keep(
         self,
-        records: Sequence[Record],
+        records: Sequence[Kept],
         audits: Sequence[Audit],
         actor: Actor,
         then: Callable[[], None] | None = None,
-        *,
-        instead_of: Sequence[Record | None] = (),
     ) -> None:
         if self.fails is not None:
             raise self.fails
         with self._lock:
-            now_ms = self.clock.now_ms()
-            await self.store.keep(records, audits, actor, now_ms, instead_of=instead_of)
+            await self.store.keep(records, audits, actor, self.clock.now_ms())
             if then is not None:
                 then()
 

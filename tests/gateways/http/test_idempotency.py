@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 from tests.gateways.http.house import DAY, PAN, World
-
-from zhiwei.core.command import Actor
-from zhiwei.core.result import Audit
-from zhiwei.gateways.http.app import build_app
-from zhiwei.ports import Record
 
 #: Calls that make something, with two bodies.
 MAKERS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -134,25 +125,13 @@ def test_of_two_servers_one_makes_it(
     answers: list[httpx.Response] = []
     known: list[int] = []
 
-    async def call(app: FastAPI, content: dict[str, Any]) -> httpx.Response:
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://guardian") as client:
-            headers = {"Authorization": f"Bearer {world.issuer.key}", "Idempotency-Key": "k"}
-            return await client.post(path, json=content, headers=headers)
-
-    async def keep_late(
-        records: Sequence[Record],
-        audits: Sequence[Audit],
-        actor: Actor,
-        *,
-        instead_of: Sequence[Record | None] = (),
-    ) -> None:
-        answers.append(await call(world.app, first))
+    async def quicker() -> None:
+        answers.append(await world.call_at(world.app, "POST", path, first, Idempotency_Key="k"))
         known.append(len(trail()))
-        await world.house.keep(records, audits, actor, instead_of=instead_of)
 
-    late = build_app(replace(world.house, keep=keep_late, metrics=CollectorRegistry()))
-    again = world.run(call(late, first if is_same else with_holder(other, holder)))
+    content = first if is_same else with_holder(other, holder)
+    late = world.beside(quicker)
+    again = world.run(world.call_at(late, "POST", path, content, Idempotency_Key="k"))
     (made,) = answers
     assert made.status_code in (200, 201)
     if is_same:

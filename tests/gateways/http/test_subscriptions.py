@@ -9,10 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
 import pytest
-from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 from tests.gateways.http.house import DAY, HOUR, NOON, World, memory_world
 from tests.gateways.http.post_office import PostOffice
 
@@ -26,7 +23,7 @@ from zhiwei.gateways.http.subscriptions import switched_off_as_gone
 from zhiwei.gateways.http.times import instant_text
 from zhiwei.messaging.model import SMS, WEBHOOK, Status
 from zhiwei.messaging_process.house_side import calls_of
-from zhiwei.ports import Record, Subscription
+from zhiwei.ports import Kept, Subscription
 
 PATH = "/v1/event_subscriptions"
 BODY = {"url": "https://bank.example/hook", "events": ["stop_placed"]}
@@ -341,41 +338,24 @@ def test_a_house_without_messages_says_so(memory: World, office: PostOffice) -> 
     assert tested.json()["code"] == "messaging_off"
 
 
-async def asked(
-    world: World, app: FastAPI, verb: str, path: str, body: dict[str, Any]
-) -> httpx.Response:
-    """The answer of one of several servers."""
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://guardian") as client:
-        headers = {"Authorization": f"Bearer {world.issuer.key}"}
-        return await client.request(verb, f"{PATH}/{path}", json=body, headers=headers)
-
-
 @pytest.mark.parametrize("is_rotated", [True, False])
 def test_of_two_servers_that_change_it_at_once_one_is_refused(
     world: World, *, is_rotated: bool
 ) -> None:
     """A secret that was handed out signs, whatever another server does at that moment."""
     subscription, first = subscribed(world)
-    rotation = f"{subscription}/rotate_secret"
+    here = f"{PATH}/{subscription}"
     secrets: list[str] = []
 
-    async def keep_late(
-        records: Sequence[Record],
-        audits: Sequence[Audit],
-        actor: Actor,
-        *,
-        instead_of: Sequence[Record | None] = (),
-    ) -> None:
-        answer = await asked(world, world.app, "POST", rotation, {})
+    async def quicker() -> None:
+        answer = await world.call_at(world.app, "POST", f"{here}/rotate_secret", {})
         secrets.append(answer.json()["secret"])
-        await world.house.keep(records, audits, actor, instead_of=instead_of)
 
-    late = build_app(replace(world.house, keep=keep_late, metrics=CollectorRegistry()))
+    late = world.beside(quicker)
     if is_rotated:
-        refused = world.run(asked(world, late, "POST", rotation, {}))
+        refused = world.run(world.call_at(late, "POST", f"{here}/rotate_secret", {}))
     else:
-        refused = world.run(asked(world, late, "PATCH", subscription, {"enabled": False}))
+        refused = world.run(world.call_at(late, "PATCH", here, {"enabled": False}))
     assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
     assert valid(world, subscription) == [*secrets, first]
     assert record(world, subscription).disabled_ms == 0
@@ -394,19 +374,17 @@ def test_who_is_gone_is_switched_off_whatever_else_is_changed_then(world: World)
 
         async def keep(
             self,
-            records: Sequence[Record],
+            records: Sequence[Kept],
             audits: Sequence[Audit],
             actor: Actor,
             then: Callable[[], None] | None = None,
-            *,
-            instead_of: Sequence[Record | None] = (),
         ) -> None:
             if not secrets:
-                rotation = f"{subscription}/rotate_secret"
-                answer = await asked(world, world.app, "POST", rotation, {})
+                rotation = f"{PATH}/{subscription}/rotate_secret"
+                answer = await world.call_at(world.app, "POST", rotation, {})
                 secrets.append(answer.json()["secret"])
             assert then is None
-            await world.house.keep(records, audits, actor, instead_of=instead_of)
+            await world.house.keep(records, audits, actor)
 
     path = cast("ThreadEntry", Path())
     gone = calls_of(path, world.store.reader(), world.clock)["gone"]

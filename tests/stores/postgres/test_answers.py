@@ -12,6 +12,7 @@ from zhiwei.ports import (
     Record,
     RecordOvertakenError,
     RecordStandsError,
+    Replacing,
     StoredAnswer,
     Subscription,
 )
@@ -56,19 +57,15 @@ def test_of_two_servers_that_change_a_record_at_once_one_is_refused(database: st
     done(stores[0].keep([subscription], [], STAFF, NOON))
 
     async def race(number: int, seen: list[Record | None]) -> list[BaseException | None]:
-        def newer(place: int) -> list[Record]:
+        def newer(place: int) -> list[Replacing]:
             word = f"{number} by {place}"
             changed = [replace(case, note=word) for case in cases]
+            records: list[Record] = [replace(subscription, description=word), *changed]
+            made = [Replacing(*pair) for pair in zip(records, seen, strict=True)]
             # In another order each, which must not make them wait for each other for ever.
-            return [replace(subscription, description=word), *changed[:: 1 - 2 * place]]
+            return made[:: 1 - 2 * place]
 
-        def before(place: int) -> list[Record | None]:
-            return [seen[0], *seen[1:][:: 1 - 2 * place]]
-
-        work = [
-            store.keep(newer(place), [], STAFF, NOON, instead_of=before(place))
-            for place, store in enumerate(stores)
-        ]
+        work = [store.keep(newer(place), [], STAFF, NOON) for place, store in enumerate(stores)]
         return list(await asyncio.gather(*work, return_exceptions=True))
 
     seen: list[Record | None] = [subscription, None, None]

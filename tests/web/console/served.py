@@ -18,7 +18,7 @@ from zhiwei.core.command import Actor
 from zhiwei.core.result import Audit
 from zhiwei.http_thread import HttpThread
 from zhiwei.metrics import Metrics
-from zhiwei.ports import Record
+from zhiwei.ports import Kept
 from zhiwei.stores.faces import SqliteFaceStore
 from zhiwei.web.sign_in.cookies import SESSION
 from zhiwei.web.sign_in.model import Role
@@ -46,18 +46,11 @@ class Served:
         """Do something in the house's thread."""
         return self._pool.submit(work).result()
 
-    async def _keep(
-        self,
-        records: Sequence[Record],
-        audits: Sequence[Audit],
-        actor: Actor,
-        *,
-        instead_of: Sequence[Record | None] = (),
-    ) -> None:
+    async def _keep(self, records: Sequence[Kept], audits: Sequence[Audit], actor: Actor) -> None:
         world = self.desk.world
 
         async def kept() -> None:
-            await world.house.keep(records, audits, actor, instead_of=instead_of)
+            await world.house.keep(records, audits, actor)
 
         await asyncio.wrap_future(self._pool.submit(lambda: world.run(kept())))
 

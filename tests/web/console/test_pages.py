@@ -23,7 +23,7 @@ from zhiwei.core.reason import Reason
 from zhiwei.core.result import Audit
 from zhiwei.messaging.model import SMS, Message, Planned, Status
 from zhiwei.metrics import Metrics
-from zhiwei.ports import CaseFile, Record
+from zhiwei.ports import CaseFile, Kept
 from zhiwei.services import JUDGES
 from zhiwei.stores.faces import SqliteFaceStore
 from zhiwei.web.sign_in.model import Role
@@ -243,17 +243,11 @@ def test_of_two_colleagues_the_second_is_told(room: Room) -> None:
     question = room.desk.denied()
     house = room.desk.world.house
 
-    async def keep_late(
-        records: Sequence[Record],
-        audits: Sequence[Audit],
-        actor: Actor,
-        *,
-        instead_of: Sequence[Record | None] = (),
-    ) -> None:
-        if instead_of:
+    async def keep_late(records: Sequence[Kept], audits: Sequence[Audit], actor: Actor) -> None:
+        if records:
             taken = CaseFile(question, house.clock.now_ms(), assignee="op_other")
             await house.keep((taken,), (), actor)
-        await house.keep(records, audits, actor, instead_of=instead_of)
+        await house.keep(records, audits, actor)
 
     room.desk.world.house = replace(house, keep=keep_late)
     agent = room.opened_again().visitor()

@@ -32,7 +32,7 @@ from zhiwei.gateways.http.shapes import Anything, Body, Instant, Line, ListOf, S
 from zhiwei.gateways.http.times import instant_text
 from zhiwei.messaging.numbers import e164, squeezed
 from zhiwei.messaging.planner import remembers_former
-from zhiwei.ports import Cardholder
+from zhiwei.ports import Cardholder, Replacing
 from zhiwei.vault import holds_card_number
 
 router = APIRouter(prefix="/v1/cardholders", tags=["Cards"], route_class=Gate)
@@ -174,7 +174,7 @@ async def change(
     if new != old:
         # Before the cards: what they tell then goes to both contacts.
         audit = Audit("cardholder.updated", old.id, _told(old), _told(new))
-        await house.keep((new,), (audit,), caller.actor, instead_of=(old,))
+        await house.keep((Replacing(new, old),), (audit,), caller.actor)
     states = cards_of(house, old.id) if (body.phone, body.email) != (None, None) else []
     if (new.phone, new.email) == (old.phone, old.email):
         # Said again: an earlier try may not have reached all cards.

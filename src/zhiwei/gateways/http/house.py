@@ -24,7 +24,7 @@ from zhiwei.gateways.policy_desk import PolicyDesk
 from zhiwei.gateways.response_codes import ResponseCodes
 from zhiwei.messaging.model import Message, MessageReader
 from zhiwei.messaging.reply import Taken
-from zhiwei.ports import ApiKey, Reader, Record
+from zhiwei.ports import ApiKey, Kept, Reader
 
 Document: TypeAlias = "dict[str, Any]"
 
@@ -117,14 +117,9 @@ class Keep(Protocol):
     """Keeps records that are in no card's file."""
 
     def __call__(
-        self,
-        records: Sequence[Record],
-        audits: Sequence[Audit],
-        actor: Actor,
-        *,
-        instead_of: Sequence[Record | None] = (),
+        self, records: Sequence[Kept], audits: Sequence[Audit], actor: Actor
     ) -> Awaitable[None]:
-        """Keep all or none, durably; what the first of them are to replace is `instead_of`.
+        """Keep all or none, durably.
 
         Raises:
             RecordOvertakenError: nothing was kept; somebody else changed one meanwhile.

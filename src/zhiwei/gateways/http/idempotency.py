@@ -23,7 +23,7 @@ from zhiwei.gateways.http.problems import Fault, Problem, problem_of_rejection
 from zhiwei.gateways.http.replies import REPLAYED, reply_text, text_of
 from zhiwei.ports import (
     ANSWER_STANDS_MS,
-    Record,
+    Kept,
     RecordOvertakenError,
     RecordStandsError,
     StoredAnswer,
@@ -37,11 +37,9 @@ class Made:
     """What a POST made: the answer, and what is to be kept with it."""
 
     answer: Document
-    records: Sequence[Record] = ()
+    records: Sequence[Kept] = ()
     audits: Sequence[Audit] = ()
     status: int = 201
-    #: What the records were made from, where that must still be kept.
-    instead_of: Sequence[Record | None] = ()
 
 
 def key_in(request: Request) -> str:
@@ -123,7 +121,7 @@ async def _keep(house: House, caller: Caller, made: Made, extra: tuple[Any, ...]
     """Keep everything in one step."""
     records = (*made.records, *extra)
     if records or made.audits:
-        await house.keep(records, made.audits, caller.actor, instead_of=made.instead_of)
+        await house.keep(records, made.audits, caller.actor)
 
 
 def _keyed(request: Request, key: str) -> str:

@@ -31,7 +31,7 @@ from zhiwei.gateways.http.subscriptions import (
 )
 from zhiwei.gateways.http.times import instant_ms, instant_text
 from zhiwei.messaging.model import WEBHOOK, Message, Status, Tracked
-from zhiwei.ports import Subscription
+from zhiwei.ports import Replacing, Subscription
 
 router = APIRouter(prefix="/v1/event_subscriptions", tags=["Events"], route_class=Gate)
 
@@ -92,7 +92,7 @@ async def rotate_secret(
         )
         secret = secrets_of(house.vault, new, now_ms)[0]
         answer = {**subscription_document(house, new), "secret": secret}
-        return Made(answer, (new,), (audit,), status=200, instead_of=(old,))
+        return Made(answer, (Replacing(new, old),), (audit,), status=200)
 
     return await once(request, house, caller, f"event_subscription.rotate|{subscription}", work)
 

@@ -28,7 +28,7 @@ from zhiwei.gateways.http.replies import reply
 from zhiwei.gateways.http.shapes import Body, Instant, Line, ListOf, Shape
 from zhiwei.gateways.http.subscription_secrets import old_secret_until, secrets_of
 from zhiwei.gateways.http.times import instant_text
-from zhiwei.ports import Subscription
+from zhiwei.ports import Replacing, Subscription
 from zhiwei.vault import holds_card_number
 
 router = APIRouter(prefix="/v1/event_subscriptions", tags=["Events"], route_class=Gate)
@@ -154,7 +154,7 @@ async def change(
         new = _switched_off(new, house.clock.now_ms(), "by_request")
     if new != old:
         audit = Audit("event_subscription.updated", old.id, told(house, old), told(house, new))
-        await house.keep((new,), (audit,), caller.actor, instead_of=(old,))
+        await house.keep((Replacing(new, old),), (audit,), caller.actor)
     return reply(subscription_document(house, new))
 
 
@@ -166,7 +166,7 @@ async def delete(house: TheHouse, caller: TheCaller, subscription: SubscriptionP
     known = known_subscription(house, subscription)
     gone = replace(known, deleted_ms=max(house.clock.now_ms(), 1))
     audit = Audit("event_subscription.deleted", known.id, told(house, known), "")
-    await house.keep((gone,), (audit,), caller.actor, instead_of=(known,))
+    await house.keep((Replacing(gone, known),), (audit,), caller.actor)
     return reply({"object": "event_subscription", "id": known.id, "deleted": True})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,12 +14,14 @@ from zhiwei.ports import (
     Checkup,
     ContactConsent,
     CorruptFileError,
+    Kept,
     KeyCheck,
     MessagePreferences,
     PolicyChange,
     PolicyText,
     R,
     Record,
+    Replacing,
     StoredAnswer,
     Subscription,
     TrustedContact,
@@ -69,13 +72,26 @@ def kind_name(record: Record) -> str:
     return KIND_NAMES[type(record)]
 
 
-def is_as_seen(record: Record, seen: Record | None, body: bytes | None) -> bool:
+def plain_records(kept: Sequence[Kept]) -> list[Record]:
+    """The records themselves, whatever they replace."""
+    return [one.record if isinstance(one, Replacing) else one for one in kept]
+
+
+def minded(kept: Sequence[Kept]) -> list[Replacing]:
+    """Those that mind what they replace."""
+    return [one for one in kept if isinstance(one, Replacing)]
+
+
+def is_as_seen(one: Replacing, body: bytes | None) -> bool:
     """Whether what is kept under a record's name, None = nothing, is what its maker had seen.
 
     Values are compared, not bytes: an older program may have written it.
+
+    Raises:
+        CorruptFileError: what is kept is damaged.
     """
-    kind: type[Any] = type(record)
-    return seen == (None if body is None else record_of(kind, record.id, body))
+    kind: type[Any] = type(one.record)
+    return one.seen == (None if body is None else record_of(kind, one.record.id, body))
 
 
 def record_row(record: Record) -> tuple[str, str, str, int, bytes]:

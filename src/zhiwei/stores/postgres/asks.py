@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from zhiwei.ports import Record
+from zhiwei.ports import Replacing
 from zhiwei.stores.coding.record import kind_name
 from zhiwei.stores.postgres.arrays import bigint, bigint_array, bytea_array, text_array
 from zhiwei.stores.postgres.line import Ask
@@ -148,14 +148,14 @@ def insert_audits(audits: Sequence[tuple[bytes, bytes]]) -> Ask:
     return (b"insert_audits", (bytea_array(keys), bytea_array(bodies)))
 
 
-def record_turns(records: Sequence[Record]) -> Ask:
+def record_turns(minded: Sequence[Replacing]) -> Ask:
     """Be the only one who changes these records and minds what they replace."""
-    return (b"record_turns", _names_of(records))
+    return (b"record_turns", _names_of(minded))
 
 
-def record_bodies(records: Sequence[Record]) -> Ask:
+def record_bodies(minded: Sequence[Replacing]) -> Ask:
     """Read what is kept under the names of records."""
-    return (b"record_bodies", _names_of(records))
+    return (b"record_bodies", _names_of(minded))
 
 
 def put_records(rows: Sequence[tuple[str, str, str, int, bytes]], oldest_ms: int) -> Ask:
@@ -186,6 +186,6 @@ def policy_follows(number: int) -> Ask:
     return (b"policy_follows", (bigint(number),))
 
 
-def _names_of(records: Sequence[Record]) -> tuple[bytes, bytes]:
-    kinds = [kind_name(record) for record in records]
-    return text_array(kinds), text_array([record.id for record in records])
+def _names_of(minded: Sequence[Replacing]) -> tuple[bytes, bytes]:
+    kinds = [kind_name(one.record) for one in minded]
+    return text_array(kinds), text_array([one.record.id for one in minded])

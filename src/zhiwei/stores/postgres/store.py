@@ -18,19 +18,20 @@ from zhiwei.ports import (
     ANSWER_STANDS_MS,
     Batch,
     CorruptFileError,
+    Kept,
     OutcomeUnknownError,
     PassOver,
     PolicyChange,
     PolicyOvertakenError,
-    Record,
     RecordOvertakenError,
     RecordStandsError,
+    Replacing,
     Step,
     StoreUnavailableError,
 )
 from zhiwei.stores.coding.audit import encode_audit
 from zhiwei.stores.coding.entry import HASH_BYTES
-from zhiwei.stores.coding.record import is_as_seen, record_row
+from zhiwei.stores.coding.record import is_as_seen, minded, plain_records, record_row
 from zhiwei.stores.postgres import asks, faults
 from zhiwei.stores.postgres.address import Address
 from zhiwei.stores.postgres.faults import LineLostError, StatementError
@@ -145,35 +146,29 @@ class PostgresStore:
         raise StoreUnavailableError(f"nothing was written: {why}")
 
     async def keep(
-        self,
-        records: Sequence[Record],
-        audits: Sequence[Audit],
-        actor: Actor,
-        clock_ms: int,
-        *,
-        instead_of: Sequence[Record | None] = (),
+        self, records: Sequence[Kept], audits: Sequence[Audit], actor: Actor, clock_ms: int
     ) -> None:
         """Insert or replace records, with audit rows; see `ports.Store`."""
         self._check_open()
-        minded = records[: len(instead_of)]
-        statements: list[Ask] = [] if minded else [asks.BEGIN]
+        replacing, plain = minded(records), plain_records(records)
+        statements: list[Ask] = [] if replacing else [asks.BEGIN]
         # Two servers may adopt at once. The second finds that the number before its own is not the
         # last one any more, and is refused, so no two servers hold different versions for long.
         # An import, which brings records in any order, brings their audit rows apart.
-        for each in records:
+        for each in plain:
             if isinstance(each, PolicyChange) and each.number and audits:
                 statements += [asks.POLICY_TURN, asks.policy_follows(each.number - 1)]
         place_of_records = len(statements)
-        if records:
-            rows = [record_row(record) for record in records]
+        if plain:
+            rows = [record_row(record) for record in plain]
             statements.append(asks.put_records(rows, clock_ms - ANSWER_STANDS_MS))
         if audits:
             lines = [(b"", encode_audit(audit, actor, b"", clock_ms)) for audit in audits]
             statements.append(asks.insert_audits(lines))
         line = await self._lines.take()
         try:
-            if minded:
-                await self._begin_as_seen(line, minded, instead_of)
+            if replacing:
+                await self._begin_as_seen(line, replacing)
             if not await self._commits(line, statements):
                 raise OutcomeUnknownError
         except StatementError as error:
@@ -294,9 +289,7 @@ class PostgresStore:
             if entries:
                 found.take_entries(list(entries), answers[-1].rows())
 
-    async def _begin_as_seen(
-        self, line: Line, records: Sequence[Record], seen: Sequence[Record | None]
-    ) -> None:
+    async def _begin_as_seen(self, line: Line, replacing: Sequence[Replacing]) -> None:
         """Begin, alone with these records until the end, if what is kept is what was seen.
 
         Raises:
@@ -304,18 +297,15 @@ class PostgresStore:
             CorruptFileError: what is kept is damaged.
             StoreUnavailableError: it could not be read.
         """
-        asked = [asks.BEGIN, asks.record_turns(records), asks.record_bodies(records)]
+        asked = [asks.BEGIN, asks.record_turns(replacing), asks.record_bodies(replacing)]
         try:
             answers = await line.trip(asked, self._bounds.read_seconds)
         except LineLostError as error:
             self._lines.close_free()
             raise StoreUnavailableError(f"nothing was written: {error}") from error
-        rows = answers[-1].rows()
+        pairs = zip(replacing, answers[-1].rows(), strict=True)
         try:
-            as_seen = [
-                is_as_seen(record, one, row[0])
-                for record, one, row in zip(records, seen, rows, strict=True)
-            ]
+            as_seen = [is_as_seen(one, row[0]) for one, row in pairs]
         except CorruptFileError:
             await self._undo(line)
             raise

@@ -18,15 +18,15 @@ from zhiwei.ports import (
     ANSWER_STANDS_MS,
     Batch,
     CorruptFileError,
+    Kept,
     PassOver,
-    Record,
     RecordOvertakenError,
     RecordStandsError,
     Step,
     StoreUnavailableError,
 )
 from zhiwei.stores.coding.audit import encode_audit
-from zhiwei.stores.coding.record import is_as_seen, kind_name, record_row
+from zhiwei.stores.coding.record import is_as_seen, kind_name, minded, plain_records, record_row
 from zhiwei.stores.sqlite import recovery
 from zhiwei.stores.sqlite.cards import Cards, Sweep
 from zhiwei.stores.sqlite.checkpoints import LOG_BYTES, Checkpoints, copy_all
@@ -167,13 +167,7 @@ class SqliteStore:
         return results
 
     async def keep(
-        self,
-        records: Sequence[Record],
-        audits: Sequence[Audit],
-        actor: Actor,
-        clock_ms: int,
-        *,
-        instead_of: Sequence[Record | None] = (),
+        self, records: Sequence[Kept], audits: Sequence[Audit], actor: Actor, clock_ms: int
     ) -> None:
         """Insert or replace records, with audit rows; see `ports.Store`."""
         self._check_usable()
@@ -185,13 +179,13 @@ class SqliteStore:
         try:
             with self._transaction:
                 execute_many = self._connection.executemany
-                for record, seen in zip(records, instead_of, strict=False):
-                    name = (kind_name(record), record.id)
+                for one in minded(records):
+                    name = (kind_name(one.record), one.record.id)
                     row = self._connection.execute(QUERIES["record"], name).fetchone()
-                    if not is_as_seen(record, seen, None if row is None else row[1]):
+                    if not is_as_seen(one, None if row is None else row[1]):
                         raise RecordOvertakenError
                 oldest = clock_ms - ANSWER_STANDS_MS
-                put = [(*record_row(record), oldest) for record in records]
+                put = [(*record_row(record), oldest) for record in plain_records(records)]
                 if execute_many(QUERIES["put_record"], put).rowcount < len(put):
                     raise RecordStandsError
                 execute_many(QUERIES["insert_audit"], rows)

@@ -17,7 +17,7 @@ from zhiwei.core.controls import BalanceChangeAlert, BalanceInquiryAlert, Contro
 from zhiwei.core.errors import NotAllowedValueError
 from zhiwei.gateways.http.preferences import chosen_preferences, preferences_document
 from zhiwei.messaging.kinds import CHANNELS_OF_CARDHOLDERS, CHOOSABLE, NEVER_SILENT
-from zhiwei.ports import MessagePreferences, RecordOvertakenError
+from zhiwei.ports import MessagePreferences, RecordOvertakenError, Replacing
 from zhiwei.web.cardholder.amounts import (
     amount_in,
     amount_text,
@@ -129,7 +129,7 @@ async def _keep(home: Home, visit: Visit, fields: Fields) -> None:
     if field(fields, "seen", "") != _seen(kept):
         raise BadFormError(_STALE)
     try:
-        await home.house.keep((made.record,), (made.audit,), visit.actor(), instead_of=(kept,))
+        await home.house.keep((Replacing(made.record, kept),), (made.audit,), visit.actor())
     except RecordOvertakenError:
         raise BadFormError(_STALE) from None
 

@@ -17,7 +17,7 @@ from zhiwei.core.controls import CardLock
 from zhiwei.core.documents import etag
 from zhiwei.core.ids import entry_of
 from zhiwei.core.result import Audit
-from zhiwei.ports import CaseFile, RecordOvertakenError
+from zhiwei.ports import CaseFile, RecordOvertakenError, Replacing
 from zhiwei.web.cardholder.deeds import Act, BadFormError, Fields, Kind, field
 from zhiwei.web.cardholder.visit import Home, Visit
 
@@ -76,7 +76,8 @@ async def _not_me(home: Home, visit: Visit, fields: Fields, _is_strong: bool) ->
         audit = Audit("payment.denied", payment, "", "not_mine")
         # Where another server opens it at this moment, that is as good.
         with suppress(RecordOvertakenError):
-            await house.keep([CaseFile(payment, visit.now_ms)], [audit], actor, instead_of=[None])
+            begun = CaseFile(payment, visit.now_ms)
+            await house.keep([Replacing(begun, None)], [audit], actor)
     change = PlaceStop(StopSource.APP)
     command = Command(named[0], change=change, actor=actor, nonce=secrets.token_bytes(8))
     await house.submit([command])

@@ -15,7 +15,7 @@ from zhiwei.core.command import Actor, Via
 from zhiwei.core.errors import ZhiweiError
 from zhiwei.core.result import Audit
 from zhiwei.gateways.http.house import House
-from zhiwei.ports import Record
+from zhiwei.ports import Kept
 from zhiwei.web.console.cases import Cases
 from zhiwei.web.console.watch import Watch
 from zhiwei.web.sign_in import cookies
@@ -116,20 +116,14 @@ class Console:
 
         return await run_in_threadpool(draw)
 
-    async def note(
-        self,
-        session: Session,
-        *audits: Audit,
-        records: Sequence[Record] = (),
-        instead_of: Sequence[Record | None] = (),
-    ) -> None:
-        """Write audit lines, and records with them; see `Store.keep` for what they replace.
+    async def note(self, session: Session, *audits: Audit, records: Sequence[Kept] = ()) -> None:
+        """Write audit lines, and records with them.
 
         Raises:
             RecordOvertakenError: nothing was written; somebody else changed one meanwhile.
             StoreUnavailableError: nothing was written; then nothing is shown or done either.
         """
-        await self.house.keep(records, audits, actor_of(session), instead_of=instead_of)
+        await self.house.keep(records, audits, actor_of(session))
 
 
 def console_of(

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from zhiwei.core.ids import card_id
 from zhiwei.core.result import Audit
 from zhiwei.messaging.model import CHANNELS
-from zhiwei.ports import RecordOvertakenError
+from zhiwei.ports import RecordOvertakenError, Replacing
 from zhiwei.web.console import post
 from zhiwei.web.console.cases import (
     STATES,
@@ -117,7 +117,7 @@ def case_work_routes(console: Console) -> APIRouter:
         except CaseClosedError:
             return RedirectResponse(f"{here}?problem=closed", 303)
         try:
-            await console.note(session, audit, records=[file], instead_of=[found.kept])
+            await console.note(session, audit, records=[Replacing(file, found.kept)])
         except RecordOvertakenError:
             return RedirectResponse(f"{here}?problem=changed", 303)
         return RedirectResponse(here, 303)

@@ -145,7 +145,7 @@ class Messaging:
             around.clock,
             around.pace,
             sends_replies=settings.inbound.sends_replies,
-            on_planned=self._outbox.wake,
+            on_planned=self._outbox.poke,
         )
 
     async def start(self) -> None:

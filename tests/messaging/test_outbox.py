@@ -244,18 +244,40 @@ async def test_while_nobody_is_told_events_are_passed_over(post: Post) -> None:
 
 @on_a_loop
 async def test_who_begins_to_listen_while_events_are_passed_over_misses_none(post: Post) -> None:
-    """It is looked again between seeing how far the events go and passing them over."""
+    """Only what was there before it was looked who listens is passed over."""
     looks: list[int] = []
 
     def look() -> bool:
         looks.append(len(post.events.rows))
         if len(looks) == 1:
-            # Somebody subscribes, and then something happens.
+            # Nobody listens. Then somebody subscribes, and then something happens.
             post.events.add()
             return False
         return True
 
     post.look = look
+    post.events.add()
     async with post.running():
         await until(lambda: post.told.count("sent") == 1)
-    assert looks[0] == 0
+        assert [one.message.event_id for one in post.stories()] == ["evt_0002_0"]
+    assert looks == [1, 2]
+
+
+@on_a_loop
+async def test_what_happens_while_it_is_looked_who_listens_waits_for_the_next_look(
+    post: Post,
+) -> None:
+    """Whoever subscribed before it happened may not be known to this look yet."""
+    looks: list[int] = []
+
+    def look() -> bool:
+        looks.append(len(post.events.rows))
+        if len(looks) == 1:
+            post.events.add()
+        return True
+
+    post.look = look
+    post.events.add()
+    async with post.running():
+        await until(lambda: post.told.count("sent") == 2)
+    assert looks == [1, 2]

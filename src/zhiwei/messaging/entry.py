@@ -24,7 +24,7 @@ class MessagingEntry:
         sends_replies: bool,
         on_planned: Callable[[], object] = lambda: None,
     ) -> None:
-        """`clock` is the house's, `pace` the machine's; `on_planned` wakes the outbox.
+        """`clock` is the house's, `pace` the machine's; `on_planned` has them sent.
 
         `sends_replies`: replies to messages from web gateways are queued as SMS too; else the
         gateway's answer carries them and that is all.

@@ -42,6 +42,9 @@ _log: Final = structlog.get_logger()
 _BATCH: Final = 16
 #: A position before the first one; 0 would ask for the newest events.
 _BEFORE_ALL: Final = -1
+#: How often events are looked for while nobody may be told of them. Who has just subscribed waits
+#: for the first one no longer than this, and is told it.
+_UNHEARD_SECONDS: Final = 0.5
 _TIDY_SECONDS: Final = 1.0
 #: Who is silent for many times this long is taken for dead (`MessageStore.renew`).
 _RENEW_SECONDS: Final = 1.0
@@ -105,8 +108,8 @@ class Outbox:
             channels: at most one of each name.
             planner: makes the messages of an event at an instant of the house; the third argument
                 is what was spent under a budget's name since an instant.
-            look: is called when events were read, before they are planned; whether anybody may be
-                told anything. While nobody is, events are passed over.
+            look: is called when it is known how far the events go, before they are planned; whether
+                anybody may be told anything. While nobody is, events are passed over.
             on_inbound: carries out an inbound message and makes the reply; twice must be once.
             on_undeliverable: is told of a challenge that no message can bring (with the last one);
                 twice must be once.
@@ -141,11 +144,12 @@ class Outbox:
         }
         assert len(self._lines) == len(channels), "two channels have the same name"
         self._mailbox: Final = Mailbox(
-            store, self._notebook, on_inbound, self._poke, pace=pace, observer=self._observer
+            store, self._notebook, on_inbound, self.poke, pace=pace, observer=self._observer
         )
         self._tasks: Final[list[asyncio.Task[None]]] = []
         self._writing: asyncio.Task[None] | None = None
-        self._is_woken: Final = asyncio.Event()
+        #: Between two looks for events, when there were no more.
+        self._pause_seconds = self._settings.poll_ms / 1_000
         self._cursor = 0
         self._rounds = 0
 
@@ -180,9 +184,10 @@ class Outbox:
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
 
-    def wake(self) -> None:
-        """There are new events. Call it on the loop."""
-        self._is_woken.set()
+    def poke(self) -> None:
+        """There are new messages; call it on the loop."""
+        for line in self._lines.values():
+            line.poke()
 
     def desk(self, channel: str) -> Desk:
         """Who a channel reports to."""
@@ -207,7 +212,7 @@ class Outbox:
         """
         now_ms = self._pace.now_ms()
         count = await self._notebook.write(lambda: self._store.replay(ids, now_ms), is_flushed=True)
-        self._poke()
+        self.poke()
         return count
 
     def _first_cursor(self) -> int:
@@ -245,23 +250,24 @@ class Outbox:
 
     async def _plan_for_ever(self) -> None:
         while True:
-            self._is_woken.clear()
             has_more = self._plan_some()
-            try:
-                async with asyncio.timeout(0 if has_more else self._settings.poll_ms / 1_000):
-                    await self._is_woken.wait()
-            except TimeoutError:
-                pass
+            await asyncio.sleep(0 if has_more else self._pause_seconds)
 
     def _plan_some(self) -> bool:
-        """Plan the next events; whether there may be more."""
+        """Plan the next events, or leave out what nobody is told; whether there may be more."""
+        newest = self._reader.events(limit=1)
+        if not newest or newest[0].position <= self._cursor:
+            return False
+        last = newest[0].position
+        # After they were read: whoever had asked to be told before these happened is to be told.
         if not self._look():
-            return self._pass_over()
+            self._pause_seconds = _UNHEARD_SECONDS
+            return self._pass_over(last)
+        self._pause_seconds = self._settings.poll_ms / 1_000
         rows = self._reader.events(after=self._cursor or _BEFORE_ALL, limit=_BATCH)[::-1]
+        rows = [row for row in rows if row.position <= last]
         if not rows:
             return False
-        # Whoever had asked to be told before these happened is to be told of them.
-        self._look()
         now_ms = self._clock.now_ms()
         cursor, planned = rows[-1].position, Counter[tuple[str, Status]]()
         with self._store.together():
@@ -276,7 +282,7 @@ class Outbox:
         self._cursor = cursor
         for (channel, status), count in planned.items():
             self._observer.planned(channel, status, count)
-        self._poke()
+        self.poke()
         return len(rows) == _BATCH
 
     def _follow(self, cursor: int | None) -> bool:
@@ -289,19 +295,14 @@ class Outbox:
         self._cursor = cursor
         return True
 
-    def _pass_over(self) -> bool:
-        """Leave out what nobody is told; whether there may be more."""
-        newest = self._reader.events(limit=1)
-        if not newest or newest[0].position <= self._cursor:
-            return False
-        if self._look():
-            return True
+    def _pass_over(self, last: int) -> bool:
+        """Leave out the events up to a position; whether there may be more."""
         with self._store.together():
             at = self._store.take_cursor()
             if at != self._cursor:
                 return self._follow(at)
-            self._store.plan((), cursor=newest[0].position, now_ms=self._pace.now_ms())
-        self._cursor = newest[0].position
+            self._store.plan((), cursor=last, now_ms=self._pace.now_ms())
+        self._cursor = last
         return False
 
     def _plan_one(self, row: EventRow, now_ms: int) -> Sequence[Planned]:
@@ -335,10 +336,6 @@ class Outbox:
         if plan.budgets and not is_too_old:
             self._store.spend(plan.budgets, now_ms)
         return messages
-
-    def _poke(self) -> None:
-        for line in self._lines.values():
-            line.poke()
 
     async def _renew_for_ever(self) -> None:
         while True:

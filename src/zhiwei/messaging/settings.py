@@ -60,7 +60,7 @@ class OutboxSettings:
     breaker_pause_ms: int = 5_000
     #: What is over is kept for so long.
     kept_ms: int = 90 * _DAY_MS
-    #: How often new events are looked for when nobody says that there are some.
+    #: How often new events are looked for while somebody may be told of them.
     poll_ms: int = 25
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from zhiwei.bench import contenders
-from zhiwei.bench.postgres.cluster import DURABLE, ROOMY
-from zhiwei.bench.postgres.field import FIELD, Entry, Stage
+from zhiwei.bench.postgres.cluster import DURABLE
+from zhiwei.bench.postgres.field import FIELD, SETTINGS, Entry, Stage
 from zhiwei.bench.postgres.programs import required_programs, run_program
 from zhiwei.bench.postgres.reaper import reaped
 from zhiwei.bench.postgres.standing import Standing
@@ -25,7 +25,7 @@ from zhiwei.bench.report import Series, machine
 #: What the report says about every cluster.
 _TOLD: Final = (
     *("fsync", "synchronous_commit", "full_page_writes", "shared_buffers"),
-    *("min_wal_size", "max_wal_size"),
+    *("min_wal_size", "max_wal_size", "autovacuum"),
 )
 #: Files of its log (16 MB) that a contender fills in a second of its runs, at most.
 _LOG_FILES_A_SECOND: Final = 5
@@ -64,7 +64,7 @@ class Comparison:
     def run(self) -> Standing:
         """Measure everything; cleans up whatever happens."""
         self._standing.settings.update({"PostgreSQL": _version()})
-        self._standing.settings.update({key: {**DURABLE, **ROOMY}[key] for key in _TOLD})
+        self._standing.settings.update({key: {**DURABLE, **SETTINGS}[key] for key in _TOLD})
         is_compiled = contenders.is_compiled()
         self._standing.machine["hot modules"] = "compiled" if is_compiled else "plain Python"
         with reaped(contenders.scratch_folder()) as folder, ExitStack() as stack:

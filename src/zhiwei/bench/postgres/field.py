@@ -58,6 +58,7 @@ class Entry:
     in_flight: int
     #: Everything that is frozen while others run.
     pids: tuple[int, ...]
+    #: Its database, which is put in order before each run.
     cluster: Cluster
     #: Measures once: so many seconds, so many decisions a second (0 = saturation).
     measure: Callable[[float, int], Verdict]

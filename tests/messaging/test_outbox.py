@@ -242,20 +242,28 @@ async def test_while_nobody_is_told_events_are_passed_over(post: Post) -> None:
         assert [one.message.event_id for one in post.stories()] == ["evt_0051_0"]
 
 
-@on_a_loop
-async def test_who_begins_to_listen_while_events_are_passed_over_misses_none(post: Post) -> None:
-    """Only what was there before it was looked who listens is passed over."""
+def looks_at(post: Post, *, is_heard: bool) -> list[int]:
+    """How many events there were at each look for listeners.
+
+    During the first one somebody subscribes, and then something happens; it says `is_heard`.
+    """
     looks: list[int] = []
 
     def look() -> bool:
         looks.append(len(post.events.rows))
         if len(looks) == 1:
-            # Nobody listens. Then somebody subscribes, and then something happens.
             post.events.add()
-            return False
+            return is_heard
         return True
 
     post.look = look
+    return looks
+
+
+@on_a_loop
+async def test_who_begins_to_listen_while_events_are_passed_over_misses_none(post: Post) -> None:
+    """Only what was there before it was looked who listens is passed over."""
+    looks = looks_at(post, is_heard=False)
     post.events.add()
     async with post.running():
         await until(lambda: post.told.count("sent") == 1)
@@ -268,15 +276,7 @@ async def test_what_happens_while_it_is_looked_who_listens_waits_for_the_next_lo
     post: Post,
 ) -> None:
     """Whoever subscribed before it happened may not be known to this look yet."""
-    looks: list[int] = []
-
-    def look() -> bool:
-        looks.append(len(post.events.rows))
-        if len(looks) == 1:
-            post.events.add()
-        return True
-
-    post.look = look
+    looks = looks_at(post, is_heard=True)
     post.events.add()
     async with post.running():
         await until(lambda: post.told.count("sent") == 2)

@@ -218,8 +218,7 @@ class Outbox:
     def _first_cursor(self) -> int:
         """Where planning goes on. On data that never had messages, what is too old is left out."""
         cursor = self._store.cursor()
-        newest = self._reader.events(limit=1)
-        last = newest[0].position if newest else 0
+        last = self._newest()
         if cursor > last:
             # The main store is an older copy than ours: what happens from now on is told.
             _log.warning("outbox_shorter_than_before", cursor=cursor, last=last)
@@ -255,21 +254,20 @@ class Outbox:
 
     def _plan_some(self) -> bool:
         """Plan the next events, or leave out what nobody is told; whether there may be more."""
-        newest = self._reader.events(limit=1)
-        if not newest or newest[0].position <= self._cursor:
-            return False
-        last = newest[0].position
-        # After they were read: whoever had asked to be told before these happened is to be told.
-        if not self._look():
-            self._pause_seconds = _UNHEARD_SECONDS
-            return self._pass_over(last)
-        self._pause_seconds = self._settings.poll_ms / 1_000
         rows = self._reader.events(after=self._cursor or _BEFORE_ALL, limit=_BATCH)[::-1]
-        rows = [row for row in rows if row.position <= last]
         if not rows:
             return False
+        is_full = len(rows) == _BATCH
+        cursor = rows[-1].position
+        newest = self._newest() if is_full else cursor
+        # After they were read: whoever had asked to be told before these happened is to be told.
+        is_heard = self._look()
+        self._pause_seconds = self._settings.poll_ms / 1_000 if is_heard else _UNHEARD_SECONDS
+        if not is_heard:
+            # All of them at once.
+            rows, cursor = [], newest
         now_ms = self._clock.now_ms()
-        cursor, planned = rows[-1].position, Counter[tuple[str, Status]]()
+        planned = Counter[tuple[str, Status]]()
         with self._store.together():
             at = self._store.take_cursor()
             if at != self._cursor:
@@ -283,7 +281,12 @@ class Outbox:
         for (channel, status), count in planned.items():
             self._observer.planned(channel, status, count)
         self.poke()
-        return len(rows) == _BATCH
+        return is_heard and is_full
+
+    def _newest(self) -> int:
+        """Position of the newest event; 0 = there is none."""
+        newest = self._reader.events(limit=1)
+        return newest[0].position if newest else 0
 
     def _follow(self, cursor: int | None) -> bool:
         """Go on where another server has planned to; whether there may be more.
@@ -294,16 +297,6 @@ class Outbox:
             return False
         self._cursor = cursor
         return True
-
-    def _pass_over(self, last: int) -> bool:
-        """Leave out the events up to a position; whether there may be more."""
-        with self._store.together():
-            at = self._store.take_cursor()
-            if at != self._cursor:
-                return self._follow(at)
-            self._store.plan((), cursor=last, now_ms=self._pace.now_ms())
-        self._cursor = last
-        return False
 
     def _plan_one(self, row: EventRow, now_ms: int) -> Sequence[Planned]:
         """Write the messages of one event, within the transaction that is open."""
